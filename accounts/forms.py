@@ -1,0 +1,79 @@
+"""The forms of the pages, and the sign-in form of the admin."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import ValidationError
+from django.http import HttpResponse
+
+from accounts.errors import TooManyAttemptsError
+from accounts.sign_in import check_credentials
+from accounts.validators import timezone_names, validate_no_control_characters
+
+
+class ThrottledAuthenticationForm(AuthenticationForm):
+    """Django's sign-in form over check_credentials, which counts the attempts."""
+
+    password = forms.CharField(
+        strip=False,
+        max_length=4096,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    retry_after: int | None = None
+    """Seconds to wait, when the attempt was refused unseen."""
+
+    def clean(self) -> dict[str, Any]:
+        username, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
+        if username and password:
+            try:
+                self.user_cache = check_credentials(self.request, username=username, password=password)
+            except TooManyAttemptsError as error:
+                self.retry_after = error.retry_after
+                raise ValidationError(str(error), code="throttled") from error
+            if self.user_cache is None:
+                raise self.get_invalid_login_error()
+            self.confirm_login_allowed(self.user_cache)
+        return self.cleaned_data
+
+
+class ThrottledAdminAuthenticationForm(ThrottledAuthenticationForm, AdminAuthenticationForm):
+    """The same for the admin, which lets in staff alone."""
+
+
+def with_throttled_status(response: HttpResponse, form: Any) -> HttpResponse:
+    """The answer as 429, if the form was refused for too many attempts."""
+    retry_after = getattr(form, "retry_after", None)
+    if retry_after:
+        response.status_code = 429
+        response["Retry-After"] = str(retry_after)
+    return response
+
+
+class PreferencesForm(forms.Form):
+    first_name = forms.CharField(
+        max_length=150, required=False, validators=[validate_no_control_characters],
+        widget=forms.TextInput(attrs={"autocomplete": "given-name"}),
+    )  # fmt: skip
+    last_name = forms.CharField(
+        max_length=150, required=False, validators=[validate_no_control_characters],
+        widget=forms.TextInput(attrs={"autocomplete": "family-name"}),
+    )  # fmt: skip
+    timezone = forms.ChoiceField(label="Time zone", required=False, choices=lambda: timezone_choices())
+    email_enabled = forms.BooleanField(label="Send me reminders by e-mail.", required=False)
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(
+        label="What is the token for?",
+        max_length=100,
+        required=False,
+        validators=[validate_no_control_characters],
+    )
+
+
+def timezone_choices() -> list[tuple[str, str]]:
+    own = [("", f"The service's own ({settings.TIME_ZONE})")]
+    return own + [(name, name.replace("_", " ")) for name in sorted(timezone_names())]

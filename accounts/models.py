@@ -1,0 +1,105 @@
+"""API tokens, what a person prefers, and the attempts to sign in."""
+
+from typing import Self
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from accounts.validators import validate_no_control_characters, validate_timezone
+from work.step import clock
+
+
+class TokenQuerySet(models.QuerySet["Token"]):
+    def owned_by(self, user: User | AnonymousUser) -> Self:
+        return self.filter(user_id=user.pk)
+
+    def usable(self) -> Self:
+        """Neither expired nor of a person who has been deactivated."""
+        unexpired = models.Q(expires_at=None) | models.Q(expires_at__gt=clock())
+        return self.filter(unexpired, user__is_active=True)
+
+
+class Token(models.Model):
+    """A key to the API in the text form tk_<prefix>_<secret>.
+
+    The secret is 256 random bits, shown once; only its SHA-256 is kept, since random bits need no slow hash.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(
+        max_length=100, blank=True, default="", db_default="", validators=[validate_no_control_characters],
+        help_text="What the token is for, in your own words.",
+    )  # fmt: skip
+    prefix = models.CharField(max_length=8, editable=False, help_text="What the token is looked up by.")
+    digest = models.CharField(max_length=64, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="To the minute.")
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: never.")
+
+    objects = TokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            # services.find_token looks up by it.
+            models.UniqueConstraint(fields=["prefix"], name="token_unique_prefix"),
+            models.CheckConstraint(
+                condition=models.Q(prefix__regex="^[A-Za-z0-9]{8}$"), name="token_prefix_form"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(digest__regex="^[0-9a-f]{64}$"), name="token_digest_form"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name or 'token'} (tk_{self.prefix}_…)"
+
+
+class Preference(models.Model):
+    """How a person wants to be told. Somebody who never chose has no row; read through `of` and `zone_of`."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="preference")
+    email_enabled = models.BooleanField(
+        "reminders by e-mail", default=True, db_default=True, help_text="Off: no reminder is sent there."
+    )
+    timezone = models.CharField(
+        "time zone", max_length=64, blank=True, default="", db_default="", validators=[validate_timezone],
+        help_text="Empty: the service's own.",
+    )  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"preferences of {self.user}"
+
+    @classmethod
+    def of(cls, user: User) -> "Preference":
+        """What the person chose, else the defaults in an unsaved row."""
+        return cls.objects.select_related("user").filter(user=user).first() or cls(user=user)
+
+    @classmethod
+    def zone_of(cls, user: User) -> str:
+        """The name of the time zone that the person lives in, as far as is known."""
+        return cls.of(user).zone
+
+    @property
+    def zone(self) -> str:
+        return self.timezone or str(settings.TIME_ZONE)
+
+
+class LoginThrottle(models.Model):
+    """When a name was last tried from an address without success. See accounts/throttle.py."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    attempted_at = ArrayField(models.DateTimeField(), help_text="The latest attempts, the oldest first.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(attempted_at__len__gt=0), name="login_throttle_has_attempts"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.key

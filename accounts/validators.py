@@ -1,0 +1,49 @@
+"""What is wrong with a text, for models and forms; accounts/fields.py has the same for the API."""
+
+import re
+from functools import cache
+from zoneinfo import available_timezones
+
+from django.core.exceptions import ValidationError
+
+LINE = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+"""What a line may not hold, as the inside of a character class: control characters and line separators.
+
+The separators too, because Python's email package takes them for line ends and refuses the Subject.
+"""
+
+LINES = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+"""The same for a text of several lines, which may hold line ends and tabs."""
+
+HOSTS_OWN = {"localtime", "Factory"}
+"""Names in the zone database that mean something else on each machine."""
+
+
+@cache
+def timezone_names() -> frozenset[str]:
+    """The time zones that a person can choose; read from the disk once."""
+    return frozenset(available_timezones() - HOSTS_OWN)
+
+
+def validate_timezone(value: str) -> None:
+    if value not in timezone_names():
+        raise ValidationError(
+            "“%(value)s” is not a time zone; use an IANA name such as Europe/Berlin.",
+            code="timezone",
+            params={"value": value[:64]},
+        )
+
+
+def validate_no_control_characters(value: str, *, multiline: bool = False) -> None:
+    found = re.search(f"[{LINES if multiline else LINE}]", value)
+    if found:
+        raise ValidationError(
+            "This may not contain the character %(code)s; write plain text%(where)s.",
+            code="control_character",
+            params={"code": f"U+{ord(found[0]):04X}", "where": "" if multiline else " on one line"},
+        )
+
+
+def validate_no_control_characters_in_lines(value: str) -> None:
+    """The check for a text of several lines, by a name of its own so that a migration can refer to it."""
+    validate_no_control_characters(value, multiline=True)

@@ -1,0 +1,17 @@
+"""The Celery application. Its settings are the CELERY_ ones in config/settings.py, each with its reason."""
+
+import os
+
+from celery import Celery
+from celery.signals import setup_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("config")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def keep_djangos_logging(**kwargs: object) -> None:
+    """A receiver here stops Celery from replacing the log configuration that Django has set up."""

@@ -1,0 +1,53 @@
+"""manage.py prepare: everything that a release needs before its processes start. Safe to run again and at once."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import connection, transaction
+
+ONE_AT_A_TIME = 0x70726570  # an advisory lock: two releases at once migrate one after the other
+
+
+class Command(BaseCommand):
+    help = "Apply the migrations, and make the first administrator where there is none."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [ONE_AT_A_TIME])
+            call_command("migrate", interactive=False, verbosity=0)
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [ONE_AT_A_TIME])
+        if make_first_administrator():
+            self.stdout.write(f"Made the administrator {administrator()}.")
+
+
+def administrator() -> str:
+    return os.environ.get("ADMIN_USERNAME") or "admin"
+
+
+@transaction.atomic
+def make_first_administrator() -> bool:
+    """Make ADMIN_USERNAME if nobody is a superuser; say whether that was so.
+
+    Without ADMIN_PASSWORD the password is made up, and kept in DATA_DIR/admin-password, mode 0600.
+    """
+    if User.objects.filter(is_superuser=True).exists():
+        return False
+    email = os.environ.get("ADMIN_EMAIL") or f"{administrator()}@localhost"
+    password = os.environ.get("ADMIN_PASSWORD") or keep(secrets.token_urlsafe(12))
+    User.objects.create_superuser(administrator(), email, password)
+    return True
+
+
+def keep(password: str) -> str:
+    path = Path(settings.DATA_DIR) / "admin-password"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(password + "\n")
+    return password

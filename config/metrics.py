@@ -1,0 +1,40 @@
+"""/metrics for Prometheus: what all processes on the machine have counted, and what PostgreSQL says now."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from reminders import metrics as reminders_metrics
+
+
+class Counted(Collector):
+    """The counts of web and workers. Each process writes files of its own, in one directory per host name."""
+
+    def collect(self) -> Iterator[object]:
+        files = [str(path) for path in Path(settings.METRICS_DIR).glob("*/*.db")]
+        yield from MultiProcessCollector.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
+
+
+class Standing(Collector):
+    """How the reminders stand. A database that is down leaves the counts readable."""
+
+    def collect(self) -> Iterator[object]:
+        try:
+            yield from list(reminders_metrics.gauges())
+        except DatabaseError:
+            return
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    registry = CollectorRegistry()
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry.register(Counted())  # type: ignore[arg-type]
+    registry.register(Standing())  # type: ignore[arg-type]
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,104 @@
+"""Errors of the API in one shape, RFC 9457 problem JSON; and a parser that has no surprises.
+
+    {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "…",
+     "errors": [{"field": "due_at", "detail": "…", "code": "naive"}]}
+
+`errors` names each field; `field` is a path such as `tags.3`, and empty for what concerns the whole.
+"""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import IO, Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions
+from rest_framework.exceptions import APIException, ErrorDetail, ParseError
+from rest_framework.parsers import JSONParser
+from rest_framework.renderers import JSONRenderer
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+PROBLEM = "application/problem+json"
+
+
+class StrictJSONParser(JSONParser):
+    """JSON as RFC 8259 has it: nested to a sane depth, without lone surrogates in names or values."""
+
+    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
+        try:
+            data = super().parse(stream, media_type, parser_context)
+        except RecursionError as error:
+            raise ParseError("The JSON is nested too deeply.") from error
+        if has_surrogate(data):
+            raise ParseError("The JSON holds half a surrogate pair (\\ud800 to \\udfff), which is not text.")
+        return data
+
+
+def has_surrogate(data: Any) -> bool:
+    """Whether a text anywhere in parsed JSON cannot be encoded. Not recursive: the parser bounds the depth, not this."""
+    todo = [data]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, str):
+            if any("\ud800" <= character <= "\udfff" for character in value) and not value.isascii():
+                return True
+        elif isinstance(value, dict):
+            todo += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            todo += value
+    return False
+
+
+class ProblemRenderer(JSONRenderer):
+    media_type = PROBLEM
+    format = "problem"
+
+
+def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER: its response with a problem for a body; None (a 500) for what is not an APIException."""
+    response = exception_handler(error, context)
+    if response is None:
+        return None
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    assert isinstance(error, APIException)  # noqa: S101 (what DRF's own handler answers is one of the three)
+    errors = list(flatten(error.detail))
+    detail = errors[0]["detail"] if len(errors) == 1 and not errors[0]["field"] else "See the errors of each field."
+    response.data = problem(
+        response.status_code, str(detail), [] if len(errors) == 1 and not errors[0]["field"] else errors
+    )
+    response.content_type = PROBLEM
+    return response
+
+
+def flatten(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
+    """DRF's nested lists and dicts of errors, as one list with a path to each field."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            name = "" if name == "non_field_errors" else str(name)
+            yield from flatten(inner, f"{path}.{name}".strip("."))
+    elif isinstance(detail, list):
+        for inner in detail:
+            yield from flatten(inner, path)
+    else:
+        code = detail.code if isinstance(detail, ErrorDetail) else "invalid"
+        yield {"field": path, "detail": str(detail), "code": str(code)}
+
+
+def problem(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail,
+    }  # fmt: skip
+    return {**body, "errors": errors} if errors else body
+
+
+def is_api(request: HttpRequest) -> bool:
+    return request.path.startswith("/api/")
+
+
+def problem_page(status: int, detail: str) -> JsonResponse:
+    """A problem for what fails outside a view of the API: unknown paths, over-long bodies, defects."""
+    return JsonResponse(problem(status, detail), status=status, content_type=PROBLEM)

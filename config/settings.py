@@ -1,0 +1,293 @@
+"""Every setting, read from the environment by config/env.py. docs/configuration.md describes each variable."""
+
+from datetime import timedelta
+from email.utils import parseaddr
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from kombu import Exchange, Queue
+
+from config import env as environment
+from config.logs import configure_logging
+from launcher import servers
+from launcher.errors import LauncherError
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environment.read(BASE_DIR)
+
+# --- What the environment says -------------------------------------------------------------------------------
+
+DEBUG = env.bool("DEBUG", False)
+PORT = env.int("PORT", 8000, validate=environment.port)
+DATA_DIR = BASE_DIR / env.str("DATA_DIR", ".data")
+DATABASE_URL = env.str("DATABASE_URL", "")
+REDIS_URL = env.str("REDIS_URL", "")
+EMAIL_URL = env.str("EMAIL_URL", "")
+EMAIL_FROM = env.str("EMAIL_FROM", "Taskapp <reminders@localhost>")
+PUBLIC_URL = environment.public_url(env.str("PUBLIC_URL", "") or f"http://127.0.0.1:{PORT}")
+TIME_ZONE = env.str("TIME_ZONE", "UTC", validate=environment.one_of(available_timezones(), "an IANA time zone"))
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", [])
+SECRET_KEY = env.str("SECRET_KEY", "")
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=environment.one_of(environment.LOG_LEVELS, "a log level"))
+LOG_FORMAT = env.str("LOG_FORMAT", "", validate=environment.one_of({"", "json", "console"}, "json or console"))
+WEB_PROXIES = env.int("WEB_PROXIES", 0, validate=environment.at_least_zero)
+
+REMINDER_CHECK_INTERVAL_MINUTES = env.int("REMINDER_CHECK_INTERVAL_MINUTES", 1, validate=environment.at_least_one)
+REMINDER_WINDOW_HOURS = env.int("REMINDER_WINDOW_HOURS", 24, validate=environment.at_least_one)
+DELIVERY_MAX_ATTEMPTS = env.int("DELIVERY_MAX_ATTEMPTS", 10, validate=environment.at_least_one)
+DELIVERY_BACKOFF_SECONDS = env.int("DELIVERY_BACKOFF_SECONDS", 5, validate=environment.at_least_one)
+DELIVERY_BACKOFF_MAX_SECONDS = env.int("DELIVERY_BACKOFF_MAX_SECONDS", 3600, validate=environment.at_least_one)
+DELIVERY_LEASE_SECONDS = env.int("DELIVERY_LEASE_SECONDS", 30, validate=environment.at_least_one)
+DELIVERY_BATCH_SIZE = env.int("DELIVERY_BATCH_SIZE", 50, validate=environment.at_least_one)
+HISTORY_DAYS = env.int("HISTORY_DAYS", 90, validate=environment.at_least_one)
+TOMBSTONE_DAYS = env.int("TOMBSTONE_DAYS", 30, validate=environment.at_least_one)
+RESULT_DAYS = env.int("RESULT_DAYS", 7, validate=environment.at_least_one)
+WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 2, validate=environment.at_least_one)
+environment.seal(env)
+
+# --- Checked together, and completed -------------------------------------------------------------------------
+
+if "@" not in parseaddr(EMAIL_FROM)[1]:
+    environment.refuse("EMAIL_FROM must be an address, such as Taskapp <reminders@example.org>.")
+MAIL_SERVER = environment.mail_server(EMAIL_URL) if EMAIL_URL else None
+OUTBOX_DIR = DATA_DIR / "outbox"
+
+if "*" in ALLOWED_HOSTS and not DEBUG:
+    environment.refuse("ALLOWED_HOSTS=* would let anybody choose the host in links; name the hosts, comma-separated.")
+ALLOWED_HOSTS = [*ALLOWED_HOSTS, "localhost", "127.0.0.1", "[::1]", str(urlsplit(PUBLIC_URL).hostname)]
+
+SECRET_KEY = SECRET_KEY or environment.kept_secret_key(DATA_DIR, may_make=not DATABASE_URL)
+
+if not (DATABASE_URL and REDIS_URL):
+    try:
+        embedded = servers.attach(DATA_DIR, database=not DATABASE_URL, broker=not REDIS_URL)
+    except LauncherError as error:
+        environment.refuse(str(error))
+    DATABASE_URL = DATABASE_URL or str(embedded.database)
+    REDIS_URL = REDIS_URL or str(embedded.broker)
+
+# --- Django --------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "config",  # first: its templates come before those of the libraries
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "django_celery_results",
+    "django_structlog",
+    "work",
+    "accounts",
+    "taskapp",
+    "reminders",
+    "schedules",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "config.limits.BodyLimitMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": environment.database(DATABASE_URL)}
+# Kept between requests and checked before use. Jobs get a new session each: Celery closes it around every job.
+DATABASES["default"]["CONN_MAX_AGE"] = 60
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"]["OPTIONS"] = {
+    "connect_timeout": 5,
+    # A database that went away without a word is noticed in about 20 s instead of hours.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 20_000,
+    "application_name": environment.process_name(),
+    # A frozen process must not hold its row locks over the others for ever.
+    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s",
+    **DATABASES["default"]["OPTIONS"],
+}
+
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# An image has its files collected and hashed; a checkout serves them from where they lie.
+_COLLECTED = (STATIC_ROOT / "staticfiles.json").exists()
+WHITENOISE_USE_FINDERS = not _COLLECTED
+WHITENOISE_AUTOREFRESH = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if _COLLECTED
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "home"
+PASSWORD_HASHERS = [
+    "accounts.hashers.SmallArgon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+# Password resets go the way of the reminders: to the mail server, or to the outbox when there is none.
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = EMAIL_FROM
+if MAIL_SERVER:
+    EMAIL_HOST, EMAIL_PORT = MAIL_SERVER["host"], MAIL_SERVER["port"]
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL_SERVER["user"], MAIL_SERVER["password"]
+    EMAIL_USE_TLS = MAIL_SERVER["security"] == "starttls"
+    EMAIL_USE_SSL = MAIL_SERVER["security"] == "tls"
+    EMAIL_TIMEOUT = 10
+else:
+    EMAIL_BACKEND = "reminders.channels.outbox.OutboxEmailBackend"
+
+# --- Security: decided by the address under which people come ---------------------------------------------------
+
+_HTTPS = PUBLIC_URL.startswith("https://")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+SECURE_SSL_REDIRECT = _HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz", r"^readyz$", r"^metrics$"]  # probes speak plain HTTP to the container
+SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+MAX_BODY_BYTES = 10 * 1024 * 1024
+
+# --- API -----------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    # Bearer first: it decides that a stranger gets 401 with a challenge, not 403.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": ["config.problems.StrictJSONParser"],
+    "DEFAULT_FILTER_BACKENDS": [
+        "config.filters.StrictFilterBackend",
+        "rest_framework.filters.SearchFilter",
+        "config.filters.StrictOrderingFilter",
+    ],
+    "DEFAULT_PAGINATION_CLASS": "config.pagination.Pages",
+    "DEFAULT_SCHEMA_CLASS": "config.openapi.ProblemAutoSchema",
+    "EXCEPTION_HANDLER": "config.problems.problem_response",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Taskapp",
+    "DESCRIPTION": "Tasks and dependable reminders.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    # The pages are served from here, not from a CDN.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "TaskStatus": "taskapp.models.Task.Status",
+        "ReminderStatus": "reminders.models.Reminder.Status",
+        "DeliveryStatus": "reminders.models.Delivery.Status",
+    },
+}
+
+# --- Celery: Redis carries bells, PostgreSQL the work ------------------------------------------------------------
+
+CELERY_BROKER_URL = environment.broker(REDIS_URL)
+CELERY_RESULT_BACKEND = "django-db"
+CELERY_CACHE_BACKEND = "default"
+CELERY_RESULT_EXTENDED = True  # else a result has no job name
+# No expiry in Celery: with one, beat rewrites an administrator's edit of the clean-up at each start. Ours is a schedule.
+CELERY_RESULT_EXPIRES = None
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_ENABLE_UTC = True
+CELERY_TASK_DEFAULT_QUEUE = "celery"
+# Sending has a queue of its own, so that a sweep does not wait behind it; a worker without -Q takes from both in turn.
+CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("celery", "deliver")]
+CELERY_TASK_ROUTES = {"reminders.deliver": {"queue": "deliver", "routing_key": "deliver"}}
+# A message says only "there is work", so losing one costs lateness, and a worker that holds an unacknowledged
+# message when the broker goes away exits or goes deaf (kombu 5.7). Acknowledge early, fetch nothing ahead.
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_DISABLE_PREFETCH = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = WORKER_CONCURRENCY
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 5000  # a leak in a library stays bounded
+CELERY_TASK_SOFT_TIME_LIMIT = 100
+CELERY_TASK_TIME_LIMIT = 120
+# With REMAP_SIGTERM=SIGQUIT in the worker's environment a stop waits this long, then cancels what is left.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = True  # Flower shows nothing without them; nobody listening costs nothing
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # the default gives up after some 46 minutes
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 2,
+    "socket_timeout": 30,
+    "socket_keepalive": True,  # kombu turns it off otherwise
+    "health_check_interval": 10,  # a half-open connection is dropped after some 11 s, not 26
+}
+# Publishing fails fast: the row is there, and the next tick rings again.
+CELERY_TASK_PUBLISH_RETRY = True
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+CELERY_BEAT_SCHEDULER = "schedules.scheduler:WakefulScheduler"
+CELERY_BEAT_SYNC_EVERY = 1  # last_run_at is written at each run, so that a killed beat does not repeat it
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+SCHEDULE_WAKE_SOURCES = {"due-soon-reminders": "reminders.wake.is_tick_wanted"}
+SCHEDULE_WAKE_INTERVAL_SECONDS = 0.5
+
+# --- Logs and metrics ------------------------------------------------------------------------------------------
+
+# One directory for each host name: containers that share DATA_DIR have the same process ids.
+METRICS_DIR = DATA_DIR / "metrics"
+if environment.is_service_process():
+    environment.count_in_files(METRICS_DIR)
+
+LOGGING = configure_logging(level=LOG_LEVEL, style=LOG_FORMAT)

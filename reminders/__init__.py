@@ -1,0 +1,1 @@
+"""Who is told, when, how, and did it arrive."""

@@ -1,0 +1,114 @@
+"""Rules can be edited; reminders and deliveries belong to the machine and can be read, and moved by actions."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from reminders import services
+from reminders.models import Delivery, Reminder, ReminderRule
+from work.paging import UncountedPaginator
+
+
+@admin.register(ReminderRule)
+class ReminderRuleAdmin(admin.ModelAdmin):
+    list_display = ["__str__", "kind", "offset", "owner", "task", "is_enabled"]
+    list_filter = ["kind", "is_enabled"]
+    list_select_related = ["owner", "task"]
+    autocomplete_fields = ["owner", "task"]
+
+
+class MachineOwned(admin.ModelAdmin):
+    """Rows that people read and the machine writes."""
+
+    show_full_result_count = False
+    paginator = UncountedPaginator
+    list_per_page = 50
+    ordering = ["-id"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Opening shows it read-only; the list with its actions is for those who may change."""
+        return obj is None and super().has_change_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Not on their own pages; along with the user whose tasks they are about, yes."""
+        on_own_page = f"{self.opts.app_label}_{self.opts.model_name}_" in str(request.resolver_match)
+        return not on_own_page and super().has_delete_permission(request, obj)
+
+    @admin.display(description="History")
+    def passport(self, row: Any) -> SafeString:
+        """Every step with its moment and facts."""
+        return format_html(
+            "<ol>{}</ol>",
+            format_html_join(
+                "",
+                "<li>{} <strong>{}</strong> {}</li>",
+                (
+                    (
+                        entry["at"][:19].replace("T", " "),
+                        entry["step"],
+                        ", ".join(f"{k}: {v}" for k, v in entry.items() if k not in {"at", "step"}),
+                    )
+                    for entry in row.history
+                ),
+            ),
+        )
+
+
+@admin.register(Reminder)
+class ReminderAdmin(MachineOwned):
+    list_display = ["id", "task", "owner", "kind", "remind_at", "due_at", "status", "reason"]
+    list_filter = ["status", "kind"]
+    search_fields = ["task__title", "task__owner__username"]
+    list_select_related = ["task__owner"]
+    fields = ["task", "kind", "rule_number", "due_at", "round", "remind_at", "status", "reason", "passport"]
+    readonly_fields = fields
+    actions = ["send_now", "cancel"]
+
+    @admin.display(description="Owner", ordering="task__owner__username")
+    def owner(self, reminder: Reminder) -> str:
+        return reminder.task.owner.get_username()
+
+    @admin.display(description="Rule")
+    def rule_number(self, reminder: Reminder) -> int:
+        return reminder.rule_id
+
+    @admin.action(description="Send now", permissions=["change"])
+    def send_now(self, request: HttpRequest, reminders: QuerySet[Reminder]) -> None:
+        count = services.send_now(reminders, by=request.user)  # type: ignore[arg-type]
+        self.message_user(request, f"{count} planned reminder(s) will go out within seconds.", messages.SUCCESS)
+
+    @admin.action(description="Cancel what has not gone out", permissions=["change"])
+    def cancel(self, request: HttpRequest, reminders: QuerySet[Reminder]) -> None:
+        count = services.cancel_reminders(reminders, by=request.user)  # type: ignore[arg-type]
+        self.message_user(request, f"{count} cancelled.", messages.SUCCESS)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(MachineOwned):
+    list_display = ["id", "task", "recipient", "channel", "status", "reason", "attempts", "not_before", "sent_at"]
+    list_filter = ["status", "unknown_outcome", "channel"]
+    search_fields = ["=message_id", "recipient__username", "reminder__task__title"]
+    search_help_text = "A whole Message-ID, a user's name, or a task's title"
+    list_select_related = ["reminder__task", "recipient"]
+    fields = [
+        "reminder", "task", "recipient", "address", "channel", "status", "reason", "attempts", "not_before", "sent_at",
+        "message_id", "unknown_outcome", "lease_worker", "lease_until", "passport",
+    ]  # fmt: skip
+    readonly_fields = fields
+    actions = ["retry"]
+
+    @admin.display(description="Task")
+    def task(self, delivery: Delivery) -> str:
+        return delivery.reminder.task.title
+
+    @admin.action(description="Retry now", permissions=["change"])
+    def retry(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
+        count = services.retry_deliveries(deliveries, by=request.user)  # type: ignore[arg-type]
+        self.message_user(request, f"{count} queued again; sent and running ones were left alone.", messages.SUCCESS)

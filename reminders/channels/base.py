@@ -1,0 +1,55 @@
+"""The contract of a channel. It is given a Message, never a row, and sends it or says why not."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a person is told. Times are aware; `zone` is the one they were meant in."""
+
+    to: str
+    message_id: str
+    """RFC 5322 Message-ID with its angle brackets; the same on every attempt, so that a receiver can tell a repeat."""
+    title: str
+    description: str
+    due_at: datetime
+    all_day: bool
+    zone: str
+    task_url: str
+    unsubscribe_url: str
+
+
+class DeliveryError(Exception):
+    """The other side answered, about this message: it will never take it (permanent), or not now."""
+
+    def __init__(self, text: str, *, permanent: bool) -> None:
+        super().__init__(text)
+        self.permanent = permanent
+
+
+class TransportError(Exception):
+    """The way there does not work, whoever the message is for: refused, silent, or closing.
+
+    `unknown` says that it broke after the message had gone out in full and before the answer came.
+    """
+
+    def __init__(self, text: str, *, unknown: bool = False) -> None:
+        super().__init__(text)
+        self.unknown = unknown
+
+
+class Session(Protocol):
+    """A connection that carries one message after the other."""
+
+    def send(self, message: Message) -> None:
+        """Return once the message was accepted; otherwise DeliveryError or TransportError."""
+
+
+class Channel(Protocol):
+    """How to reach people one way. Opening a session raises TransportError when that fails."""
+
+    def session(self) -> AbstractContextManager[Session]:
+        """Connect; leaving the context disconnects."""

@@ -1,0 +1,53 @@
+"""A reminder as an e-mail: RFC 5322, text and HTML, 7-bit clean so that any server takes it."""
+
+from datetime import datetime, timedelta
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from reminders.channels.base import DeliveryError, Message
+
+
+def compose(message: Message) -> EmailMessage:
+    """The e-mail for a message. An address that cannot be written in a header is a permanent DeliveryError."""
+    context = {"message": message, "due": describe_due(message.due_at, zone=message.zone, all_day=message.all_day)}
+    mail = EmailMessage(policy=SMTP)
+    mail["Subject"] = f"Due {context['due']}: {one_line(message.title)}"
+    mail["From"] = sender()
+    try:
+        mail["To"] = Address(addr_spec=message.to)
+    except (ValueError, IndexError) as error:
+        raise DeliveryError(f"the address {message.to!r} is not an e-mail address", permanent=True) from error
+    mail["Date"] = format_datetime(timezone.now())
+    mail["Message-ID"] = message.message_id
+    mail["List-Unsubscribe"] = f"<{message.unsubscribe_url}>"
+    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(render_to_string("reminders/due_soon.txt", context), cte="quoted-printable")
+    mail.add_alternative(render_to_string("reminders/due_soon.html", context), subtype="html", cte="quoted-printable")
+    return mail
+
+
+def describe_due(due_at: datetime, *, zone: str, all_day: bool) -> str:
+    """The due date as a person says it, in the zone it was meant in: Wed 25 Nov 2026, 17:30 (Europe/Berlin)."""
+    local = due_at.astimezone(ZoneInfo(zone))
+    if all_day:
+        local = (due_at - timedelta(microseconds=1)).astimezone(ZoneInfo(zone))
+        return f"{local:%a} {local.day} {local:%b %Y}"
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M} ({zone})"
+
+
+def sender() -> Address:
+    name, address = parseaddr(settings.EMAIL_FROM)
+    return Address(display_name=name, addr_spec=address)
+
+
+def one_line(text: str) -> str:
+    """Without line breaks or control characters, which raw SQL could bring in and no header may hold."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,0 +1,66 @@
+"""Mail that leaves the machine only as a file: DATA_DIR/outbox/*.eml, one per message.
+
+The file is named after the Message-ID, so a message that is written twice is still one file.
+"""
+
+import os
+from collections.abc import Sequence
+from email.utils import make_msgid
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
+
+from reminders.channels.base import Message, TransportError
+from reminders.channels.mime import compose
+
+
+ACCOUNT_PREFIX = "account-"
+"""How the names of mails about accounts begin."""
+
+
+class OutboxSession:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        """Nothing is held open."""
+
+    def send(self, message: Message) -> None:
+        content = compose(message).as_bytes()
+        try:
+            write(self.directory, name_of(message.message_id), content)
+        except OSError as error:
+            raise TransportError(f"the outbox {self.directory} cannot be written: {error.strerror}") from error
+
+
+class OutboxEmailBackend(BaseEmailBackend):
+    """Django's own mail (password resets) goes the same way. The name tells it from reminders: only superusers see it."""
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        for email in email_messages:
+            name = ACCOUNT_PREFIX + name_of(make_msgid(domain="outbox"))
+            write(settings.OUTBOX_DIR, name, email.message().as_bytes())
+        return len(email_messages)
+
+
+def name_of(message_id: str) -> str:
+    """The file name for a Message-ID: its left part, which is ours and plain."""
+    return message_id.strip("<>").partition("@")[0] + ".eml"
+
+
+def write(directory: Path, name: str, content: bytes) -> None:
+    """Write the file whole or not at all, and have it on the disk before anybody is told that it was sent."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = directory / f".{name}.{os.getpid()}"
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(directory / name)

@@ -1,0 +1,251 @@
+"""From a queued delivery to an accepted message.
+
+A run claims a batch of its own (work/claims.py) and hands one message after the other over, on one connection:
+
+    renew      one statement prolongs the lease, checks once more whether the message is still right, and freezes what
+               it will say. A change that was committed before this is never announced.
+    send       no transaction is open; a total deadline, under half the lease, ends a conversation that dribbles.
+    release    compare-and-set on the token: sent, queued again with backoff, failed, or suppressed.
+
+Between the last byte of the message and `release` nobody can know whether it arrived. Such a delivery is marked
+`unknown_outcome` and repeated with the same Message-ID and the same content. Nothing else is ever sent twice.
+
+What an answer about the recipient means, the delivery bears: it spends an attempt. What the way there means
+(refused, silent, closing), the transport bears: a breaker parks everything that is queued, and nobody loses an attempt.
+"""
+
+import contextlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parseaddr
+from time import monotonic
+from typing import Any, Self
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+
+from accounts.unsubscribe import unsubscribe_url
+from reminders.channels import CHANNELS, EMAIL
+from reminders.channels.base import DeliveryError, Message, Session, TransportError
+from reminders.metrics import LATENESS
+from reminders.models import Delivery
+from taskapp.models import Task
+from work import breaker
+from work.backoff import delay_after
+from work.claims import Holder, claim, hand_back, release
+from work.step import clock, step
+
+log = structlog.get_logger("reminders")
+
+BUDGET_SECONDS = 10.0
+"""A run begins no further message after so long, and hands back the rest: other jobs get their turn."""
+
+# Locks only the delivery. `why` is empty when the message may go.
+RENEW = """
+    UPDATE reminders_delivery AS delivery
+    SET lease_until = clock_timestamp() + %(lease)s,
+        handing_over = (checked.why = ''),
+        message_id = CASE WHEN delivery.message_id = '' THEN format('<%%s@%%s>', delivery.event_id, %(domain)s::text)
+                          ELSE delivery.message_id END,
+        address = CASE WHEN delivery.unknown_outcome THEN delivery.address ELSE checked.email END,
+        content = CASE WHEN delivery.unknown_outcome THEN delivery.content ELSE checked.content END
+    FROM (
+        SELECT own.id, task.id AS task_id, account.email,
+               greatest(reminder.remind_at, reminder.created_at) AS wanted_at,
+               jsonb_build_object('title', task.title, 'description', task.description, 'due_at', task.due_at,
+                                  'all_day', task.all_day, 'zone', task.timezone) AS content,
+               CASE WHEN task.deleted_at IS NOT NULL THEN 'the task was deleted'
+                    WHEN task.status = 'done' THEN 'the task was done'
+                    WHEN task.due_at IS NULL THEN 'the due date was removed'
+                    WHEN task.due_at <> reminder.due_at THEN 'the due date was moved'
+                    WHEN task.owner_id <> own.recipient_id THEN 'the task belongs to somebody else now'
+                    WHEN NOT account.is_active THEN 'the account is inactive'
+                    WHEN reminder.status = 'cancelled' THEN reminder.reason
+                    WHEN NOT coalesce(preference.email_enabled, TRUE) THEN 'unsubscribed'
+                    WHEN account.email = '' THEN 'no address'
+                    ELSE '' END AS why
+        FROM reminders_delivery AS own
+        JOIN reminders_reminder AS reminder ON reminder.id = own.reminder_id
+        JOIN taskapp_task AS task ON task.id = reminder.task_id
+        JOIN auth_user AS account ON account.id = own.recipient_id
+        LEFT JOIN accounts_preference AS preference ON preference.user_id = account.id
+        WHERE own.id = %(id)s
+    ) AS checked
+    WHERE delivery.id = checked.id AND delivery.status = 'leased' AND delivery.lease_token = %(token)s
+    RETURNING delivery.id, checked.task_id, delivery.recipient_id, delivery.channel, checked.why, delivery.address,
+              delivery.message_id, delivery.content, delivery.attempts, delivery.unknown_outcome,
+              EXTRACT(epoch FROM clock_timestamp() - checked.wanted_at)::float8
+"""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A delivery at the moment of its last check."""
+
+    id: int
+    task_id: int
+    recipient_id: int
+    channel: str
+    why: str
+    """Why it must not go; empty if it may."""
+    address: str
+    message_id: str
+    content: dict[str, Any]
+    attempts: int
+    unknown_outcome: bool
+    late: float
+    """Seconds since it should have gone: since `remind_at`, or since a task was saved whose reminder was due already."""
+
+    def message(self) -> Message:
+        content = {**self.content, "due_at": datetime.fromisoformat(self.content["due_at"])}
+        return Message(
+            to=self.address,
+            message_id=self.message_id,
+            task_url=f"{settings.PUBLIC_URL}/tasks/{self.task_id}/",
+            unsubscribe_url=unsubscribe_url(self.recipient_id),
+            **content,
+        )
+
+
+class Post:
+    """The sessions of one run, each opened when its first message goes out and closed at the end of the run."""
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._sessions: dict[str, Session] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._stack.close()
+
+    def send(self, channel: str, message: Message) -> None:
+        if channel not in self._sessions:
+            self._sessions[channel] = self._stack.enter_context(CHANNELS[channel]().session())
+        self._sessions[channel].send(message)
+
+
+def deliver_batch() -> dict[str, int]:
+    """Claim a batch and hand it over. Returns {"claimed": n, and how many came to each end}."""
+    counts: Counter[str] = Counter()
+    if breaker.is_open(EMAIL):
+        return counts
+    holder, began = Holder(), monotonic()
+    waiting = claim(Delivery, holder, limit=settings.DELIVERY_BATCH_SIZE, lease=lease())
+    counts["claimed"] = len(waiting)
+    try:
+        with Post() as post:
+            while waiting and monotonic() - began < BUDGET_SECONDS:
+                counts[hand_over(waiting.pop(0), holder, post)] += 1
+    except TransportError:
+        counts["parked"] += 1
+    finally:
+        if waiting:
+            counts["handed back"] = hand_back(Delivery, waiting, holder)
+    return counts
+
+
+def hand_over(pk: int, holder: Holder, post: Post) -> str:
+    """Bring one claimed delivery to an end or back into the queue; return the word for what became of it.
+
+    A TransportError is passed on after the delivery was put back: this run can send nothing more.
+    """
+    began = monotonic()
+    letter = renew(pk, holder)
+    if letter is not None and letter.why:
+        letter = suppress(letter, holder)
+    if letter is None:
+        return "left alone"
+    message = None
+    try:
+        message = letter.message()
+        post.send(letter.channel, message)
+    except DeliveryError as error:
+        return refuse(letter, holder, str(error), permanent=error.permanent)
+    except TransportError as error:
+        park(letter, holder, error)
+        raise
+    except Exception as error:  # a defect of ours with this one message must not stop the others
+        log.exception("delivery broke", id=letter.id)
+        return refuse(letter, holder, f"internal error: {type(error).__name__}", permanent=False, unknown=message is not None)
+    return settle(letter, holder, late=letter.late + monotonic() - began)
+
+
+def lease() -> timedelta:
+    return timedelta(seconds=settings.DELIVERY_LEASE_SECONDS)
+
+
+def renew(pk: int, holder: Holder) -> Letter | None:
+    """Prolong the lease, check, and freeze what will be said, in one statement; None if the lease is lost."""
+    with connection.cursor() as cursor:
+        cursor.execute(RENEW, {"id": pk, "token": holder.token, "lease": lease(), "domain": message_id_domain()})
+        row = cursor.fetchone()
+    if row is None:
+        step("delivery", "lease lost", id=pk)
+        return None
+    *facts, content, attempts, unknown_outcome, late = row
+    return Letter(*facts, json.loads(content), attempts, unknown_outcome, late)
+
+
+def suppress(letter: Letter, holder: Holder) -> Letter | None:
+    """Let a delivery rest because its task or its recipient does not want it; the letter after all, if that changed.
+
+    Checked again under the task's lock: else a task re-opened in between would be planned while the delivery is still
+    leased, and then be suppressed with nobody left to queue it again.
+    """
+    with transaction.atomic():
+        Task.objects.select_for_update(no_key=True).filter(pk=letter.task_id).first()
+        again = renew(letter.id, holder)
+        if again is not None and again.why:
+            end(letter.id, holder, "suppressed", status=Delivery.Status.SUPPRESSED, reason=again.why)
+            return None
+    return again
+
+
+def settle(letter: Letter, holder: Holder, *, late: float) -> str:
+    """The channel's server has accepted the message."""
+    breaker.close(letter.channel)
+    facts = {"late": round(late, 1), "to": letter.address}
+    if end(letter.id, holder, "sent", status=Delivery.Status.SENT, sent_at=clock(), facts=facts):
+        LATENESS.observe(late)
+    return "sent"
+
+
+def refuse(letter: Letter, holder: Holder, text: str, *, permanent: bool, unknown: bool = False) -> str:
+    """An answer about this message: later, with backoff; or never, when it is final or the attempts are spent."""
+    attempts = letter.attempts + 1
+    outcome: dict[str, Any] = {"spends_attempt": True, "unknown_outcome": letter.unknown_outcome or unknown}
+    if permanent or attempts >= settings.DELIVERY_MAX_ATTEMPTS:
+        reason = text if permanent else f"{attempts} attempts; the last: {text}"
+        end(letter.id, holder, "failed", status=Delivery.Status.FAILED, reason=reason, **outcome)
+        return "failed"
+    delay = delay_after(
+        attempts,
+        first=timedelta(seconds=settings.DELIVERY_BACKOFF_SECONDS),
+        longest=timedelta(seconds=settings.DELIVERY_BACKOFF_MAX_SECONDS),
+    )
+    facts = {"attempt": attempts, "again_in_seconds": delay.total_seconds()}
+    end(letter.id, holder, "deferred", status=Delivery.QUEUED, reason=text, later=delay, facts=facts, **outcome)
+    return "deferred"
+
+
+def park(letter: Letter, holder: Holder, error: TransportError) -> None:
+    """The way there does not work: back into the queue, at nobody's cost, until the breaker's next probe."""
+    breaker.trip(letter.channel, str(error))
+    name = "outcome unknown" if error.unknown else "parked"
+    end(
+        letter.id, holder, name, status=Delivery.QUEUED, reason=str(error),
+        unknown_outcome=letter.unknown_outcome or error.unknown,
+    )  # fmt: skip
+
+
+def end(pk: int, holder: Holder, name: str, **changes: Any) -> bool:
+    return release(Delivery, pk, holder, name, handing_over=False, **changes)
+
+
+def message_id_domain() -> str:
+    return parseaddr(settings.EMAIL_FROM)[1].rpartition("@")[2]

@@ -1,0 +1,35 @@
+"""Sweep 2: reminders whose moment has come become deliveries, one per recipient and channel."""
+
+from django.db import connection
+
+from work.step import note, step
+
+BATCH = 5_000
+
+DISPATCH = f"""
+    WITH batch AS MATERIALIZED (  -- index: reminder_planned
+        SELECT id FROM reminders_reminder
+        WHERE status = 'planned' AND remind_at <= clock_timestamp()
+        ORDER BY remind_at, id LIMIT %s
+        FOR NO KEY UPDATE SKIP LOCKED
+    ), dispatched AS (
+        UPDATE reminders_reminder AS reminder
+        SET status = 'dispatched', history = {note("dispatched")}
+        FROM batch WHERE reminder.id = batch.id
+        RETURNING reminder.id, reminder.task_id, reminder.remind_at
+    )
+    INSERT INTO reminders_delivery (reminder_id, recipient_id, channel, status, history)
+    SELECT dispatched.id, task.owner_id, 'email', 'queued', work_note('[]', 'queued', '{{}}')
+    FROM dispatched JOIN taskapp_task AS task ON task.id = dispatched.task_id
+    ORDER BY dispatched.remind_at, dispatched.id
+    ON CONFLICT (reminder_id, recipient_id, channel) DO NOTHING
+"""  # noqa: S608 (constants of this module)
+
+
+def dispatch(*, limit: int = BATCH) -> int:
+    """Turn up to `limit` due reminders into queued deliveries, in one statement; return how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(DISPATCH, [limit])
+        queued = cursor.rowcount
+    step("delivery", "queued", rows=queued)
+    return queued

@@ -1,0 +1,55 @@
+"""Do the reminders go out? Looked at from the rows, so it does not matter which process broke."""
+
+from datetime import timedelta
+
+from django.db import connection
+
+from reminders.channels import EMAIL
+from reminders.models import Delivery
+from reminders.sweep import BELL
+from reminders.wake import BEAT
+from work.models import Bell, Breaker
+from work.step import in_
+
+LATE = timedelta(minutes=2)
+"""The promise is broken when something that should be gone has not gone for so long."""
+
+def beat() -> str:
+    """Whether beat looks for work."""
+    return "" if answered_lately(BEAT) else "beat has not looked for work for two minutes"
+
+
+def worker() -> str:
+    """Whether a worker answers the rings, of which there is one a minute at least (reminders/wake.py)."""
+    return "" if answered_lately(BELL) else "no worker has taken a sweep for two minutes"
+
+
+def answered_lately(name: str) -> bool:
+    return Bell.objects.filter(name=name, answered_at__gt=in_(-LATE)).exists()
+
+
+def planning() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM reminders_reminder WHERE status = 'planned' AND remind_at < clock_timestamp() - %s)"
+            " OR EXISTS (SELECT 1 FROM (SELECT at FROM reminders_taskchange ORDER BY id LIMIT 1) AS oldest"
+            " WHERE at < clock_timestamp() - %s)",
+            [LATE, LATE],
+        )
+        (late,) = cursor.fetchone() or (False,)
+    return "reminders that are due have not been handed to delivery for two minutes" if late else ""
+
+
+def mail() -> str:
+    """Whether the mail server takes mail, as far as the last attempts tell."""
+    parked = Breaker.objects.filter(name=EMAIL, open_until__isnull=False).first()
+    return f"parked after {parked.failures} failed connections: {parked.reason}" if parked else ""
+
+
+def deliveries() -> str:
+    """The oldest delivery that should be gone. What one recipient's answer has deferred is not due yet."""
+    oldest = Delivery.objects.overdue(by=LATE).order_by("not_before").values_list("not_before", flat=True).first()
+    return f"a delivery has been due since {oldest:%Y-%m-%d %H:%M:%S} UTC" if oldest else ""
+
+
+CHECKS = {"beat": beat, "worker": worker, "planning": planning, "mail": mail, "deliveries": deliveries}

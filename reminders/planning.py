@@ -1,0 +1,206 @@
+"""Sweep 1: take a batch of changes, and make the reminders of those tasks what they should be.
+
+A trigger appends a TaskChange whenever a plan input of a task changes, whoever changes it. Planning takes a batch of
+them, looks at those tasks as they are now, and moves their reminders by sets. It deletes exactly the changes that it
+read: one appended meanwhile, by a transaction that commits later, is still there for the next batch. So no change is
+missed, and no task is locked.
+
+Two planners at once could let an older view of a task win over a newer one, so one plans at a time, under an advisory
+lock; another that comes along leaves the work to it. The lock ends with the transaction, and PostgreSQL ends the
+transaction of a planner that is frozen (idle_in_transaction_session_timeout).
+
+What becomes of (task, rule, due date D), the re-arming table of docs/lifecycle.md:
+
+    no row                                 inserted as planned; as cancelled, if D was past when it was set
+    planned                                follows the rule's offset
+    cancelled                              planned again, unless D was past when it was set or a person cancelled it
+    dispatched, nothing sent or unknown    its suppressed deliveries are queued again
+    dispatched otherwise                   nothing
+    planned, and not wanted any more       cancelled, with the reason
+"""
+
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from reminders.models import RuleChange
+from work.step import note, step
+
+PLANNERS_LOCK = 0x7461736B  # a number that nothing else locks
+
+PAST_WHEN_SET = "already past when it was set"
+CANCELLED_BY = "cancelled by "
+"""How the reason begins when a person cancelled the reminder: planning does not revive those."""
+
+BATCH = 5_000
+FAN_OUT = 10_000
+
+TAKE = """
+    DELETE FROM reminders_taskchange
+    WHERE id IN (SELECT id FROM reminders_taskchange ORDER BY id LIMIT %s)  -- index: primary key
+    RETURNING task_id, due_at, at
+"""
+
+# The tasks of the batch as they are now, and the reminders they want. `set_at` is when the due date was set, as far as
+# the batch tells: a due date is past "when it was set", not when an outage is over.
+BATCH_AND_WANTED = """
+    WITH batch AS MATERIALIZED (
+        SELECT task.id AS task_id, task.owner_id, task.due_at, task.status, task.deleted_at,
+               coalesce(min(taken.at) FILTER (WHERE taken.due_at = task.due_at), min(taken.at)) AS set_at
+        FROM unnest(%(task_ids)s::bigint[], %(dues)s::timestamptz[], %(ats)s::timestamptz[]) AS taken(task_id, due_at, at)
+        JOIN taskapp_task AS task ON task.id = taken.task_id
+        GROUP BY task.id
+    ), wanted AS MATERIALIZED (
+        SELECT batch.task_id, rule.id AS rule_id, rule.kind, batch.due_at, batch.due_at + rule."offset" AS remind_at,
+               batch.set_at, batch.due_at <= batch.set_at AS was_past
+        FROM batch JOIN reminders_reminderrule AS rule
+          ON rule.is_enabled
+         AND (rule.owner_id IS NULL OR rule.owner_id = batch.owner_id)
+         AND (rule.task_id IS NULL OR rule.task_id = batch.task_id)
+        WHERE batch.due_at IS NOT NULL AND batch.status <> 'done' AND batch.deleted_at IS NULL
+    )
+"""
+
+PLAN = f"""
+    {BATCH_AND_WANTED}
+    INSERT INTO reminders_reminder (task_id, rule_id, kind, due_at, round, remind_at, created_at, status, reason, history)
+    SELECT task_id, rule_id, kind, due_at, 1, remind_at, set_at,
+           CASE WHEN was_past THEN 'cancelled' ELSE 'planned' END,
+           CASE WHEN was_past THEN '{PAST_WHEN_SET}' ELSE '' END,
+           CASE WHEN was_past THEN work_note('[]', 'cancelled', '{{"reason": "{PAST_WHEN_SET}"}}')
+                ELSE work_note('[]', 'planned', jsonb_build_object('remind_at', remind_at)) END
+    FROM wanted
+    ORDER BY task_id, rule_id
+    ON CONFLICT (task_id, rule_id, due_at, round) DO NOTHING
+    RETURNING status
+"""  # noqa: S608 (constants of this module)
+
+MOVE = f"""
+    {BATCH_AND_WANTED}
+    UPDATE reminders_reminder AS reminder
+    SET remind_at = wanted.remind_at,
+        history = {note("moved", "jsonb_build_object('remind_at', wanted.remind_at)")}
+    FROM wanted
+    WHERE reminder.task_id = wanted.task_id AND reminder.rule_id = wanted.rule_id
+      AND reminder.due_at = wanted.due_at AND reminder.status = 'planned'
+      AND reminder.remind_at <> wanted.remind_at
+"""  # noqa: S608
+
+REVIVE = f"""
+    {BATCH_AND_WANTED}
+    UPDATE reminders_reminder AS reminder
+    SET status = 'planned', reason = '', remind_at = wanted.remind_at, history = {note("planned again")}
+    FROM wanted
+    WHERE reminder.task_id = wanted.task_id AND reminder.rule_id = wanted.rule_id
+      AND reminder.due_at = wanted.due_at AND reminder.status = 'cancelled'
+      AND NOT wanted.was_past AND NOT starts_with(reminder.reason, '{CANCELLED_BY}')
+"""  # noqa: S608
+
+QUEUE_AGAIN = f"""
+    {BATCH_AND_WANTED}
+    UPDATE reminders_delivery AS delivery
+    SET status = 'queued', reason = '', not_before = clock_timestamp(),
+        history = work_note(delivery.history, 'queued again', '{{}}')
+    FROM wanted JOIN reminders_reminder AS reminder
+      ON reminder.task_id = wanted.task_id AND reminder.rule_id = wanted.rule_id AND reminder.due_at = wanted.due_at
+    WHERE delivery.reminder_id = reminder.id AND reminder.status = 'dispatched' AND delivery.status = 'suppressed'
+      AND NOT wanted.was_past AND NOT delivery.unknown_outcome
+      AND NOT starts_with(delivery.reason, '{CANCELLED_BY}')
+"""  # noqa: S608
+
+CANCEL = f"""
+    {BATCH_AND_WANTED},
+    unwanted AS MATERIALIZED (
+        SELECT reminder.id,
+               CASE WHEN batch.deleted_at IS NOT NULL THEN 'the task was deleted'
+                    WHEN batch.status = 'done' THEN 'the task was done'
+                    WHEN batch.due_at IS NULL THEN 'the due date was removed'
+                    WHEN batch.due_at <> reminder.due_at THEN 'the due date was moved'
+                    ELSE 'the rule no longer applies' END AS reason
+        FROM batch JOIN reminders_reminder AS reminder ON reminder.task_id = batch.task_id
+        LEFT JOIN wanted ON wanted.task_id = reminder.task_id AND wanted.rule_id = reminder.rule_id
+                        AND wanted.due_at = reminder.due_at
+        WHERE reminder.status = 'planned' AND wanted.task_id IS NULL
+    )
+    UPDATE reminders_reminder AS reminder
+    SET status = 'cancelled', reason = unwanted.reason,
+        history = {note("cancelled", "jsonb_build_object('reason', unwanted.reason)")}
+    FROM unwanted
+    WHERE reminder.id = unwanted.id AND reminder.status = 'planned'
+"""  # noqa: S608
+
+FAN_OUT_CHUNK = """
+    WITH chunk AS (
+        SELECT task.id, task.due_at FROM taskapp_task AS task
+        WHERE task.id > %(after)s
+          AND (%(owner)s::int IS NULL OR task.owner_id = %(owner)s)
+          AND (%(task)s::bigint IS NULL OR task.id = %(task)s)
+          AND task.due_at IS NOT NULL AND task.deleted_at IS NULL AND task.status <> 'done'
+          AND (task.due_at > now() OR EXISTS (
+                SELECT 1 FROM reminders_reminder AS reminder
+                WHERE reminder.task_id = task.id AND reminder.rule_id = %(rule)s AND reminder.status = 'planned'))
+        ORDER BY task.id LIMIT %(limit)s
+    ), appended AS (
+        INSERT INTO reminders_taskchange (task_id, due_at) SELECT id, due_at FROM chunk
+    )
+    SELECT count(*), max(id) FROM chunk
+"""
+
+
+def plan(*, limit: int = BATCH) -> dict[str, int]:
+    """Take up to `limit` changes and make the reminders of their tasks what they should be; all counts 0: none left.
+
+    Returns {"changes", "planned", "cancelled"}: rows taken, reminders planned (new or again), reminders cancelled.
+    """
+    counts = {"changes": 0, "planned": 0, "cancelled": 0}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [PLANNERS_LOCK])
+        if cursor.fetchone() != (True,):
+            return counts
+        fan_out()
+        cursor.execute(TAKE, [limit])
+        taken = cursor.fetchall()
+        if not taken:
+            return counts
+        batch = dict(zip(("task_ids", "dues", "ats"), map(list, zip(*taken, strict=True)), strict=True))
+        cursor.execute(CANCEL, batch)
+        cancelled = cursor.rowcount
+        cursor.execute(MOVE, batch)
+        cursor.execute(REVIVE, batch)
+        revived = cursor.rowcount
+        cursor.execute(QUEUE_AGAIN, batch)
+        requeued = cursor.rowcount
+        cursor.execute(PLAN, batch)
+        inserted = [status for (status,) in cursor.fetchall()]
+    counts["changes"] = len(taken)
+    counts["planned"] = inserted.count("planned") + revived
+    counts["cancelled"] = inserted.count("cancelled") + cancelled
+    step("reminder", "planned", rows=counts["planned"])
+    step("reminder", "cancelled", rows=counts["cancelled"])
+    step("delivery", "queued again", rows=requeued)
+    return counts
+
+
+def fan_out(*, limit: int = FAN_OUT) -> None:
+    """Turn the next chunk of a changed rule's tasks into TaskChanges; the last chunk deletes the RuleChange."""
+    change = RuleChange.objects.select_for_update(skip_locked=True).order_by("id").first()
+    if change is None:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(FAN_OUT_CHUNK, {
+            "after": change.after_task_id, "owner": change.owner_id, "task": change.task_id,
+            "rule": change.rule_id, "limit": limit,
+        })  # fmt: skip
+        count, last = cursor.fetchone() or (0, None)
+    if count < limit:
+        change.delete()
+    else:
+        RuleChange.objects.filter(pk=change.pk).update(after_task_id=last)
+
+
+def oldest_change_at() -> datetime | None:
+    """When the oldest change came that nobody has planned yet."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT at FROM reminders_taskchange ORDER BY id LIMIT 1")
+        row = cursor.fetchone()
+    return row[0] if row else None

@@ -1,0 +1,61 @@
+"""Keeping the tables bounded: what is long over is deleted, a batch at a time, so that no lock is held for long."""
+
+from datetime import timedelta
+from time import monotonic
+
+from django.db import connection
+
+from taskapp.services import prune_idempotency_keys, purge_tombstones
+
+BUDGET_SECONDS = 60.0
+BATCH = 1_000
+
+# A reminder goes with its deliveries, once none of them is still to be moved by anybody but a person. Index: primary
+# key; reminders are numbered in the order of their making, so the oldest are looked at first.
+OVER = """
+    WITH over AS MATERIALIZED (
+        SELECT id FROM reminders_reminder AS reminder
+        WHERE id > %(after)s AND created_at < now() - %(history)s AND due_at < now() - %(history)s
+          AND status <> 'planned'
+          AND NOT EXISTS (SELECT 1 FROM reminders_delivery AS delivery
+                          WHERE delivery.reminder_id = reminder.id AND delivery.status IN ('queued', 'leased'))
+        ORDER BY id LIMIT %(limit)s
+        FOR UPDATE SKIP LOCKED
+    ), deliveries AS (
+        DELETE FROM reminders_delivery USING over WHERE reminder_id = over.id
+    )
+    DELETE FROM reminders_reminder USING over WHERE reminders_reminder.id = over.id
+    RETURNING reminders_reminder.id
+"""
+
+
+def prune(*, history: timedelta, tombstones: timedelta) -> dict[str, int]:
+    """Delete reminders whose due date is longer ago than `history`, and tasks deleted longer ago than `tombstones`."""
+    return {
+        "reminders": prune_reminders(older_than=history),
+        "tasks": purge_tasks(older_than=tombstones),
+        "keys": prune_idempotency_keys(),
+    }
+
+
+def prune_reminders(*, older_than: timedelta) -> int:
+    pruned, after, end = 0, 0, monotonic() + BUDGET_SECONDS
+    while monotonic() < end:
+        with connection.cursor() as cursor:
+            cursor.execute(OVER, {"after": after, "history": older_than, "limit": BATCH})
+            ids = [pk for (pk,) in cursor.fetchall()]
+        pruned += len(ids)
+        if len(ids) < BATCH:
+            break
+        after = max(ids)
+    return pruned
+
+
+def purge_tasks(*, older_than: timedelta) -> int:
+    purged, end = 0, monotonic() + BUDGET_SECONDS
+    while monotonic() < end:
+        batch = purge_tombstones(older_than=older_than, limit=BATCH)
+        purged += batch
+        if batch < BATCH:
+            break
+    return purged

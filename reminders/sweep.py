@@ -1,0 +1,77 @@
+"""One run of `reminders.send_due_soon`: everything between a changed task and a message for a worker.
+
+    Task ──trigger──▶ TaskChange ──plan──▶ Reminder ──dispatch──▶ Delivery ──ring──▶ reminders.deliver
+
+Safe to run at any time, twice at once, or by hand: each part moves rows by compare-and-set, and what one run
+leaves, the next finds. Plans and dispatches take turns, so that neither waits behind a backlog of the other.
+"""
+
+from time import monotonic
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Now
+
+from reminders import planning
+from reminders.channels import EMAIL
+from reminders.dispatching import dispatch
+from reminders.models import Delivery, Reminder
+from work import bell, breaker
+from work.claims import rescue
+
+BELL = "reminders.send_due_soon"
+DELIVER = "reminders.deliver"
+DELIVER_QUEUE = "deliver"
+
+BUDGET_SECONDS = 20.0
+"""A run ends after so long though work is left: the wake source rings for the next."""
+
+Counts = dict[str, int]
+
+
+def send_due_soon(*, budget: float = BUDGET_SECONDS) -> Counts:
+    """Plan, dispatch, rescue and ring until nothing is left to do, or `budget` seconds have passed.
+
+    Returns {"changes", "planned", "cancelled", "dispatched", "rescued", "rung"}.
+    """
+    bell.answer(BELL)
+    counts: Counts = {"changes": 0, "planned": 0, "cancelled": 0, "dispatched": 0}
+    counts["rescued"] = rescue_lost_deliveries()
+    end = monotonic() + budget
+    while monotonic() < end:
+        done = {**planning.plan(), "dispatched": dispatch()}
+        if not any(done.values()):
+            break
+        for name, count in done.items():
+            counts[name] += count
+    counts["rung"] = ring_for_deliveries()
+    return counts
+
+
+def rescue_lost_deliveries() -> int:
+    """Queue again what a lost worker held; what it was just handing over may have arrived."""
+    return rescue(Delivery, also=", unknown_outcome = unknown_outcome OR handing_over, handing_over = FALSE")
+
+
+def ring_for_deliveries() -> int:
+    """Send a message for each batch of deliveries that can go now; return how many."""
+    if breaker.is_open(EMAIL):
+        return 0
+    due = Delivery.objects.filter(status=Delivery.Status.QUEUED, not_before__lte=Now())
+    batches = -(-due[: settings.DELIVERY_BATCH_SIZE * bell.MOST_WAITING].count() // settings.DELIVERY_BATCH_SIZE)
+    return bell.ring(DELIVER, queue=DELIVER_QUEUE, times=batches) if batches else 0
+
+
+def preview() -> tuple[list[Reminder], list[Reminder]]:
+    """What a sweep would newly plan, and what it would hand over now: found by planning for real, and rolled back."""
+    with transaction.atomic():
+        while planning.plan()["changes"]:
+            pass
+        planned = Reminder.objects.select_related("task__owner").filter(status=Reminder.Status.PLANNED)
+        new = list(planned.annotate(step_at=Cast(KT("history__-1__at"), models.DateTimeField())).filter(
+            step_at__gte=models.Func(function="transaction_timestamp", output_field=models.DateTimeField())
+        ).order_by("remind_at", "pk"))
+        due = list(planned.filter(remind_at__lte=Now()).order_by("remind_at", "pk"))
+        transaction.set_rollback(True)
+    return new, due

@@ -1,0 +1,55 @@
+"""When should the sweep run next? Beat asks twice a second, so a reminder does not wait for the next tick.
+
+Asking has two effects: it shows that beat is alive, and whoever is told "now" has taken the right to ring (of any
+number of beats, one) until a worker has answered. Once a minute the answer is "now" though there is no work: that
+ring is the canary that shows that beat, broker and worker are there.
+"""
+
+from datetime import timedelta
+from time import monotonic
+
+from django.db import connection
+
+from reminders.channels import EMAIL
+from reminders.sweep import BELL
+from work import bell
+
+BEAT = "beat"
+PULSE_SECONDS = 5.0
+CANARY = timedelta(minutes=1)
+
+NEXT = """
+    SELECT EXTRACT(epoch FROM least(
+        (SELECT at FROM reminders_taskchange ORDER BY id LIMIT 1),                       -- index: primary key
+        (SELECT at FROM reminders_rulechange ORDER BY id LIMIT 1),                       -- index: primary key
+        (SELECT min(remind_at) FROM reminders_reminder WHERE status = 'planned'),        -- index: reminder_planned
+        (SELECT min(lease_until) FROM reminders_delivery WHERE status = 'leased'),       -- index: delivery_leased
+        (SELECT greatest(min(not_before), (SELECT open_until FROM work_breaker WHERE name = %(channel)s))
+           FROM reminders_delivery WHERE status = 'queued'),                             -- index: delivery_queued
+        (SELECT coalesce(max(answered_at), '-infinity') + %(canary)s FROM work_bell WHERE name = %(bell)s)
+    ) - clock_timestamp())
+"""
+
+_last_pulse = float("-inf")
+
+
+def seconds_until_work() -> float:
+    """Seconds until the sweep finds something to do or the canary is due, by PostgreSQL's clock; 0 or less: now."""
+    with connection.cursor() as cursor:
+        cursor.execute(NEXT, {"channel": EMAIL, "canary": CANARY, "bell": BELL})
+        (seconds,) = cursor.fetchone() or (0.0,)
+    return float(seconds)
+
+
+def is_tick_wanted() -> bool:
+    """Whether the caller shall publish a sweep now. The wake source of `due-soon-reminders`."""
+    pulse()
+    return seconds_until_work() <= 0 and bell.ring_once(BELL)
+
+
+def pulse() -> None:
+    """Show every few seconds that somebody asks."""
+    global _last_pulse  # noqa: PLW0603 (one beat is one process)
+    if monotonic() - _last_pulse >= PULSE_SECONDS:
+        bell.answer(BEAT)
+        _last_pulse = monotonic()

@@ -1,0 +1,59 @@
+"""What people do with schedules, and what beat does about it."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+from django_celery_results.models import TaskResult
+
+from schedules.models import RunRequest
+
+PRUNE_BATCH = 5_000
+
+
+def request_run(schedules: Iterable[PeriodicTask], *, by: User) -> int:
+    """Ask for one run of each schedule's job, besides its ticks; beat publishes it within a second."""
+    return len(RunRequest.objects.bulk_create([RunRequest(schedule=one, requested_by=by) for one in schedules]))
+
+
+def publish_requests(publish: Callable[[PeriodicTask], None]) -> int:
+    """Publish every run that was asked for, each by one caller of many. What fails to go out stays asked for."""
+    published = 0
+    while True:
+        with transaction.atomic():
+            waiting = RunRequest.objects.filter(published_at=None).order_by("id")
+            request = waiting.select_for_update(of=("self",), skip_locked=True).select_related("schedule").first()
+            if request is None:
+                return published
+            publish(request.schedule)
+            request.published_at = Now()
+            request.save(update_fields=["published_at"])
+            published += 1
+
+
+def next_run_at(schedule: PeriodicTask) -> datetime | None:
+    """When beat will run it next, as django-celery-beat reckons; None while it is disabled or over."""
+    if not schedule.enabled or (schedule.expires and schedule.expires < timezone.now()):
+        return None
+    last = schedule.last_run_at or schedule.date_changed
+    if schedule.start_time and schedule.start_time > timezone.now():
+        return schedule.start_time
+    is_due, seconds = schedule.schedule.is_due(last)
+    return timezone.now() + timedelta(seconds=0 if is_due else seconds)
+
+
+def prune_results(*, older_than: timedelta) -> int:
+    """Delete results of jobs that ended longer ago than that, a batch at a time."""
+    pruned = 0
+    while True:
+        old = TaskResult.objects.filter(date_done__lt=timezone.now() - older_than).order_by("date_done")
+        ids = list(old.values_list("pk", flat=True)[:PRUNE_BATCH])
+        pruned += TaskResult.objects.filter(pk__in=ids).delete()[0]
+        if len(ids) < PRUNE_BATCH:
+            break
+    RunRequest.objects.filter(published_at__lt=timezone.now() - older_than).delete()
+    return pruned

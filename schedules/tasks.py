@@ -1,0 +1,14 @@
+"""The jobs. Their names are public and never change."""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.conf import settings
+
+from schedules import services
+
+
+@shared_task(name="schedules.prune_results")
+def prune_results() -> dict[str, int]:
+    """Delete results of jobs that are older than RESULT_DAYS."""
+    return {"results": services.prune_results(older_than=timedelta(days=settings.RESULT_DAYS))}

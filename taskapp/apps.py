@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class TaskappConfig(AppConfig):
+    name = "taskapp"
+    verbose_name = "Tasks"

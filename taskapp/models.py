@@ -1,0 +1,153 @@
+"""A task is a person's to-do, due at an instant that was meant in a time zone."""
+
+from typing import Self
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import models
+from django.db.models.functions import Lower, Now
+from django.urls import reverse
+
+from accounts.validators import validate_no_control_characters, validate_timezone
+from taskapp.dates import EARLIEST_DUE, LATEST_DUE
+
+
+def default_timezone() -> str:
+    return str(settings.TIME_ZONE)
+
+
+class Tag(models.Model):
+    """A word that an owner files tasks under; nobody else sees it."""
+
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tags")
+    name = models.CharField(max_length=50, validators=[validate_no_control_characters])
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint("owner", Lower("name"), name="tag_unique_owner_name"),
+            models.CheckConstraint(condition=~models.Q(name=""), name="tag_name_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    def owned_by(self, user: User) -> Self:
+        return self.filter(owner=user)
+
+    def present(self) -> Self:
+        """Not deleted."""
+        return self.filter(deleted_at=None)
+
+    def deleted(self) -> Self:
+        return self.exclude(deleted_at=None)
+
+    def open(self) -> Self:
+        """Present, and still to be done."""
+        return self.present().exclude(status=Task.Status.DONE)
+
+
+class Task(models.Model):
+    """A person's to-do.
+
+    `version`, `updated_at` and `completed_at` are kept by a trigger, so that bulk updates and raw SQL keep them too.
+    A deleted task is a tombstone: `deleted_at` is set, nobody meets it any more, and it can be restored until the
+    clean-up purges it.
+    """
+
+    class Status(models.TextChoices):
+        """A person moves a task between these, in any direction."""
+
+        TODO = "todo", "To do"
+        IN_PROGRESS = "in_progress", "In progress"
+        BLOCKED = "blocked", "Blocked"
+        DONE = "done", "Done"
+
+    class Priority(models.TextChoices):
+        LOW = "low", "Low"
+        MEDIUM = "medium", "Medium"
+        HIGH = "high", "High"
+        CRITICAL = "critical", "Critical"
+
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tasks")
+    title = models.CharField(max_length=500, validators=[validate_no_control_characters])
+    description = models.TextField(blank=True, default="", db_default="", max_length=50_000)
+    status = models.CharField(max_length=20, choices=Status, default=Status.TODO, db_default=Status.TODO)
+    priority = models.CharField(max_length=20, choices=Priority, default=Priority.MEDIUM, db_default=Priority.MEDIUM)
+    tags = models.ManyToManyField(Tag, related_name="tasks", blank=True)
+
+    due_at = models.DateTimeField(null=True, blank=True)
+    timezone = models.CharField(
+        max_length=64, default=default_timezone, db_default="UTC", validators=[validate_timezone],
+        help_text="The zone in which the due date was meant.",
+    )  # fmt: skip
+    all_day = models.BooleanField(
+        default=False, db_default=False, help_text="Due by the end (24:00) of that local day."
+    )
+
+    version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+    completed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(title=""), name="task_title_not_empty"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=["todo", "in_progress", "blocked", "done"]), name="task_status_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(priority__in=["low", "medium", "high", "critical"]), name="task_priority_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(due_at=None) | models.Q(due_at__gte=EARLIEST_DUE, due_at__lt=LATEST_DUE),
+                name="task_due_at_in_range",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status="done", completed_at__isnull=False)
+                | (~models.Q(status="done") & models.Q(completed_at__isnull=True)),
+                name="task_completed_at_when_done",
+            ),
+        ]
+        indexes = [
+            # A person's list, newest first: TaskViewSet.
+            models.Index(fields=["owner", "-id"], name="task_owner", condition=models.Q(deleted_at=None)),
+            # A person's list by due date: TaskViewSet, ?ordering=due_at and due_before/due_after.
+            models.Index(fields=["owner", "due_at"], name="task_owner_due", condition=models.Q(deleted_at=None)),
+            # services.purge_tombstones.
+            models.Index(fields=["deleted_at"], name="task_tombstone", condition=~models.Q(deleted_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("task-page", args=[self.pk])
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.deleted_at is not None
+
+
+class IdempotencyKey(models.Model):
+    """The task that a client's `Idempotency-Key` made, so that a retried POST finds it instead of making another."""
+
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of the request's content.")
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="+", null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "key"], name="idempotency_key_unique")]
+        indexes = [models.Index(fields=["created_at"], name="idempotency_key_age")]  # services.prune_idempotency_keys
+
+    def __str__(self) -> str:
+        return self.key
+

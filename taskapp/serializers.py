@@ -1,0 +1,80 @@
+"""Tasks and tags as JSON."""
+
+from datetime import date
+from typing import Any
+
+from django.utils.dateparse import parse_date
+from rest_framework import serializers
+
+from accounts.fields import InstantField, PlainTextField, StrictBooleanField, TimezoneField
+from accounts.models import Preference
+from taskapp.dates import EARLIEST_DUE, LATEST_DUE, midday
+from taskapp.models import Tag, Task
+
+MOST_TAGS = 50
+
+
+class TagSerializer(serializers.ModelSerializer[Tag]):
+    name = PlainTextField(max_length=50)
+
+    class Meta:
+        model = Tag
+        fields = ["id", "name"]
+
+
+class TagNamesField(serializers.ListField):
+    """Tags by name, made on first use."""
+
+    child = PlainTextField(max_length=50)
+
+    def to_representation(self, data: Any) -> list[str]:
+        return sorted(tag.name for tag in data.all())
+
+
+class TaskSerializer(serializers.ModelSerializer[Task]):
+    title = PlainTextField(max_length=500)
+    description = PlainTextField(max_length=50_000, multiline=True, required=False, allow_blank=True)
+    due_at = InstantField(required=False, allow_null=True, help_text="With an offset; for an all-day task a date will do.")
+    all_day = StrictBooleanField(required=False, help_text="Due by the end of that local day.")
+    timezone = TimezoneField(required=False, help_text="IANA name; your own zone if it is left out.")
+    tags = TagNamesField(required=False, max_length=MOST_TAGS)
+
+    class Meta:
+        model = Task
+        fields = [
+            "id", "title", "description", "status", "priority", "due_at", "timezone", "all_day", "tags",
+            "version", "created_at", "updated_at", "completed_at", "deleted_at",
+        ]  # fmt: skip
+        read_only_fields = ["version", "created_at", "updated_at", "completed_at", "deleted_at"]
+
+    def to_internal_value(self, data: Any) -> Any:
+        """An all-day due date may be a bare date: that day in the task's zone."""
+        day = self._bare_date(data)
+        if day is None:
+            return super().to_internal_value(data)
+        fields = super().to_internal_value({**data, "due_at": None})
+        zone = fields.get("timezone") or (self.instance.timezone if self.instance else self._own_zone())
+        return {**fields, "due_at": midday(day, zone)}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if self.instance is None:
+            attrs.setdefault("timezone", self._own_zone())
+        due_at = attrs.get("due_at")
+        if due_at and not EARLIEST_DUE <= due_at < LATEST_DUE:
+            raise serializers.ValidationError(
+                {"due_at": f"This must lie between the years {EARLIEST_DUE.year} and {LATEST_DUE.year}."}
+            )
+        return attrs
+
+    def _bare_date(self, data: Any) -> date | None:
+        if not isinstance(data, dict) or not isinstance(data.get("due_at"), str):
+            return None
+        if data.get("all_day", self.instance.all_day if self.instance else False) is not True:
+            return None
+        try:
+            return parse_date(data["due_at"])
+        except ValueError:
+            return None
+
+    def _own_zone(self) -> str:
+        return Preference.zone_of(self.context["request"].user)

@@ -1,0 +1,197 @@
+"""What the tests of the launcher share: starting real processes, waiting for what they do, and looking at what is left."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from launcher import bulletin, ports
+from launcher.processes import born, command_line
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(__file__).resolve().parent / "programs"
+
+
+def eventually(condition: Callable[[], object], seconds: float = 15, what: str = "") -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"still not after {seconds} s: {what or condition}"
+        time.sleep(0.02)
+
+
+def is_gone(pid: int) -> bool:
+    return born(pid) is None
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+class User:
+    """A process that uses the servers of a data directory."""
+
+    def __init__(
+        self,
+        place: Path,
+        *,
+        wanted: str = "database,broker",
+        manner: str = "stay",
+        python: str = sys.executable,
+        launcher: Path = CHECKOUT,
+        prefix: tuple[str, ...] = (),
+        uid: int | None = None,
+    ) -> None:
+        self.place = place
+        self.process = subprocess.Popen(
+            [*prefix, python, str(launcher / "user.py" if uid else PROGRAMS / "user.py"), str(place), wanted, manner],
+            env={**os.environ, "PYTHONPATH": str(launcher), "HOME": "/nonexistent"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd="/",
+            user=uid,
+            group=uid,
+            extra_groups=None if uid is None else [],
+            text=True,
+        )
+        self._answer: dict[str, str] | None = None
+
+    @property
+    def answer(self) -> dict[str, str]:
+        """What it said when it had attached (or could not)."""
+        if self._answer is None:
+            assert self.process.stdout
+            self._answer = json.loads(self.process.stdout.readline() or '{"error": "it said nothing"}')
+        return self._answer
+
+    @property
+    def database(self) -> str:
+        return self.answer.get("database") or self.answer["error"]
+
+    @property
+    def broker(self) -> str:
+        return self.answer.get("broker") or self.answer["error"]
+
+    def leave(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(10)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):
+                assert pipe
+                pipe.close()
+
+
+def keeper_pid(place: Path) -> int:
+    return int((place / "servers.lock").read_text())
+
+
+def server_pid(place: Path, key: str) -> int:
+    """Of a server that is ready."""
+    found: list[int] = []
+
+    def is_ready() -> bool:
+        entry = (bulletin.living(place) or {}).get(key, {})
+        found[:] = [entry["pid"]] if entry.get("ready") else []
+        return bool(found)
+
+    eventually(is_ready, what=f"{key} is ready")
+    return found[0]
+
+
+def processes_of(place: Path) -> list[str]:
+    """Command lines that name the directory: the keeper, PostgreSQL. Valkey's does not."""
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [line for line in map(command_line, pids) if f"{place}" in line and "user.py" not in line]
+
+
+def answers(url: str) -> bool:
+    """Whether something listens where the URL says."""
+    parts = urlsplit(url)
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex((parts.hostname, parts.port)) == 0
+
+
+class Run:
+    """The stand-in's `make run`, or the supervisor alone."""
+
+    def __init__(
+        self,
+        checkout: Path,
+        place: Path,
+        *,
+        kinds: str = "web worker beat",
+        by_make: bool = False,
+        port: int | None = None,
+        **environment: str,
+    ) -> None:
+        self.place = place
+        self.port = port or ports.pick()
+        self.output = place.parent / f"output-{time.monotonic_ns()}"
+        unwanted = ("MAKELEVEL", "MAKEFLAGS", "DATABASE_URL", "REDIS_URL", "PORT")
+        kept = {name: value for name, value in os.environ.items() if name not in unwanted}
+        own = {"PORT": str(self.port), "DATA_DIR": str(place), "KINDS": kinds}
+        supervisor = [sys.executable, str(checkout / "driver.py")]
+        by = ["make", "-f", str(checkout / "driver.mk"), f"PYTHON={sys.executable}"]
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                by if by_make else supervisor,
+                cwd=checkout,
+                env={**kept, **own, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text(encoding="utf-8", errors="replace")
+
+    def ready(self) -> "Run":
+        eventually(lambda: "is ready" in self.said or self.process.poll() is not None, what="ready")
+        assert self.process.poll() is None, self.said
+        return self
+
+    @property
+    def supervisor(self) -> int:
+        return int((self.place / "run.lock").read_text().split()[0])
+
+    @property
+    def guard(self) -> int:
+        found = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+        rows = [line.split(None, 2) for line in found.splitlines()]
+        return next(int(pid) for pid, parent, words in rows if "launcher.guard" in words and parent == str(self.supervisor))
+
+    def notes(self) -> list[list[str]]:
+        """What its processes wrote down: kind, and "pid" with the number, or "stopped"."""
+        try:
+            return [line.split() for line in (self.place / "notes").read_text().splitlines()]
+        except FileNotFoundError:
+            return []
+
+    def pids(self, kind: str) -> list[int]:
+        return [int(note[2]) for note in self.notes() if note[:2] == [kind, "pid"]]
+
+    def everything(self) -> list[int]:
+        return [int(note[2]) for note in self.notes() if note[1] == "pid"]
+
+    def is_all_gone(self) -> bool:
+        return all(is_gone(pid) for pid in self.everything()) and processes_of(self.place) == []
+
+    def end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait(60)
+        eventually(self.is_all_gone, seconds=40)

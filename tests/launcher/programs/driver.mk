@@ -1,0 +1,2 @@
+run:
+	@exec $(PYTHON) driver.py

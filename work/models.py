@@ -1,0 +1,61 @@
+"""Work that is claimed under a lease, the bell that says there is some, and the breaker that parks it."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class Leased(models.Model):
+    """A row that one worker at a time may work on, under a lease that expires.
+
+    The states that belong to the lease are two; a subclass adds those in which the work ends:
+
+    queued   waiting until `not_before`.   Moved on by claims.claim → leased.
+    leased   one run has it until `lease_until`, and proves it with `lease_token`.
+             Moved on by the run itself, through claims.settle → an end, or → queued (later, or handed back);
+             by claims.rescue → queued, when the lease has run out.
+    """
+
+    QUEUED = "queued"
+    LEASED = "leased"
+
+    not_before = models.DateTimeField(db_default=Now(), help_text="The earliest moment of the next attempt.")
+    attempts = models.PositiveSmallIntegerField(db_default=0, help_text="Answers that were about this row and final for the attempt.")
+    reason = models.TextField(blank=True, db_default="", help_text="Why the row is in the state it is in.")
+    lease_token = models.UUIDField(null=True, blank=True, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    lease_worker = models.TextField(blank=True, db_default="", editable=False)
+    history = models.JSONField(default=list, db_default=models.Value([], models.JSONField()), editable=False)
+
+    class Meta:
+        abstract = True
+
+    @staticmethod
+    def lease_matches_status() -> models.Q:
+        """For a CHECK: a token and an end exactly while leased."""
+        return models.Q(status=Leased.LEASED, lease_token__isnull=False, lease_until__isnull=False) | (
+            ~models.Q(status=Leased.LEASED) & models.Q(lease_token__isnull=True, lease_until__isnull=True)
+        )
+
+
+class Bell(models.Model):
+    """When a job was last rung for, and when a worker last answered. See work/bell.py."""
+
+    name = models.TextField(primary_key=True)
+    rung_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Breaker(models.Model):
+    """How a transport does: after a failure nothing is sent through it until `open_until`. See work/breaker.py."""
+
+    name = models.TextField(primary_key=True)
+    failures = models.PositiveIntegerField(db_default=0)
+    open_until = models.DateTimeField(null=True)
+    reason = models.TextField(blank=True, db_default="")
+
+    def __str__(self) -> str:
+        return self.name
+
