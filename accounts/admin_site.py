@@ -10,9 +10,6 @@ from accounts.forms import ThrottledAdminAuthenticationForm, with_throttled_stat
 
 
 class ThrottledAdminSite(admin.AdminSite):
-    site_header = "Taskapp administration"
-    site_title = "Taskapp"
-    index_title = "Administration"
     login_form = ThrottledAdminAuthenticationForm
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -12,17 +12,6 @@ from accounts.validators import (
     validate_timezone,
 )
 
-__all__ = [
-    "InstantField",
-    "PlainTextField",
-    "StrictBooleanField",
-    "StringField",
-    "TimezoneField",
-    "validate_no_control_characters",
-    "validate_no_control_characters_in_lines",
-    "validate_timezone",
-]
-
 
 class StringField(serializers.CharField):
     """A CharField that takes strings alone, where DRF's makes "5" of 5."""

@@ -23,7 +23,7 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
     """The credentials that a token is made for, and what it shall be."""
 
     username = PlainTextField(max_length=150)
-    password = StringField(max_length=4096, trim_whitespace=False, write_only=True)
+    password = StringField(min_length=1, max_length=4096, trim_whitespace=False, write_only=True)
     name = PlainTextField(max_length=100, required=False, allow_blank=True, help_text="What it is for.")
     expires_at = InstantField(required=False, allow_null=True, help_text="In the future; without it, never.")
 

@@ -25,9 +25,19 @@ def refuse(sentence: str) -> NoReturn:
     sys.exit(1)
 
 
-def read(base_dir: Path) -> FileAwareEnv:
+class Environment(FileAwareEnv):
+    """The environment with `X_FILE` for secrets. An empty variable is one that is not set, as compose files pass them."""
+
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        try:
+            return super()._get_value(env_key, default) or default
+        except ValueError as error:
+            refuse(str(error))
+
+
+def read(base_dir: Path) -> Environment:
     """The environment, and beneath it the checkout's .env file if there is one."""
-    env = FileAwareEnv(eager=False)
+    env = Environment(eager=False, strip_whitespace=True)
     env.read_env(str(base_dir / ".env"), recurse=False)
     return env
 

@@ -1,5 +1,6 @@
 """Every setting, read from the environment by config/env.py. docs/configuration.md describes each variable."""
 
+import sys
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
@@ -71,7 +72,7 @@ if not (DATABASE_URL and REDIS_URL):
 
 INSTALLED_APPS = [
     "config",  # first: its templates come before those of the libraries
-    "django.contrib.admin",
+    "accounts.apps.AdminSiteConfig",  # Django's admin, with the limit on attempts to sign in
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -144,16 +145,17 @@ USE_I18N = False
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 # An image has its files collected and hashed; a checkout serves them from where they lie.
-_COLLECTED = (STATIC_ROOT / "staticfiles.json").exists()
-WHITENOISE_USE_FINDERS = not _COLLECTED
+_COLLECTED = BASE_DIR / "staticfiles"
+_IS_COLLECTED = (_COLLECTED / "staticfiles.json").exists()
+STATIC_ROOT = _COLLECTED if _IS_COLLECTED or "collectstatic" in sys.argv else None
+WHITENOISE_USE_FINDERS = not _IS_COLLECTED
 WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-        if _COLLECTED
+        if STATIC_ROOT
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }

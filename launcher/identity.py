@@ -11,6 +11,7 @@ Each is tried out by running `postgres --version` in the data directory. No user
 
 import os
 import pwd
+import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -39,9 +40,11 @@ def choose(program: Path, data_dir: Path, cluster: Path) -> Identity:
     """The first identity that works for `program` with `cluster`, which may not exist yet, inside `data_dir`."""
     if os.geteuid() != 0 and _has_name(os.geteuid()):
         return Identity(lambda: None)
+    before = data_dir.stat()
     for identity in _candidates(cluster):
         if _open_for(identity, data_dir) and _can_run(identity, program, data_dir):
             return identity
+        _close_again(data_dir, before)
     raise RootRefusedError(place=data_dir)
 
 
@@ -84,6 +87,12 @@ def _open_for(identity: Identity, data_dir: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _close_again(data_dir: Path, before: os.stat_result) -> None:
+    if os.geteuid() == 0:
+        os.chown(data_dir, -1, before.st_gid)
+        data_dir.chmod(stat.S_IMODE(before.st_mode))
 
 
 def _can_run(identity: Identity, program: Path, data_dir: Path) -> bool:

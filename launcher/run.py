@@ -68,6 +68,7 @@ class Run:
         self._data_dir = data_dir(environ)
         self._port = 0
         self._embedded = Urls(None, None)
+        self._uses_servers = False
         self._guard: Guard | None = None
 
     def set_up(self, parent: Parent | None) -> None:
@@ -105,6 +106,7 @@ class Run:
         database, broker = not self._environ.get("DATABASE_URL"), not self._environ.get("REDIS_URL")
         names = [name for name, is_wanted in (("PostgreSQL", database), ("Valkey", broker)) if is_wanted]
         if names:
+            self._uses_servers = True
             self.terminal.say(f"Starting {' and '.join(names)} …")
             self._embedded = servers.attach(self._data_dir, database=database, broker=broker)
 
@@ -172,10 +174,8 @@ class Run:
         """The guard goes first: it counts as a user of the servers."""
         if self._guard:
             self._guard.close()
-        if not (self._embedded.database or self._embedded.broker):
-            return
         servers.detach(self._data_dir)
-        if not servers.wait_until_stopped(self._data_dir):
+        if self._uses_servers and not servers.wait_until_stopped(self._data_dir):
             self.terminal.say("The embedded servers stay up: another program still uses them, and they stop with it.")
         elif self.stop.is_made:
             self.terminal.say("Everything has stopped.")

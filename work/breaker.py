@@ -27,10 +27,10 @@ def trip(name: str, reason: str) -> None:
     failures = Breaker.objects.values_list("failures", flat=True).get(name=name)
     delay = delay_after(failures, first=FIRST_PROBE, longest=LONGEST)
     Breaker.objects.filter(name=name).update(open_until=in_(delay))
-    step("transport", "parked", name=name, reason=reason, seconds=delay.total_seconds())
+    step("transport", "parked", transport=name, reason=reason, seconds=delay.total_seconds())
 
 
 def close(name: str) -> None:
     """A message was accepted: the transport works."""
     if Breaker.objects.filter(name=name, open_until__isnull=False).update(failures=0, open_until=None, reason=""):
-        step("transport", "works again", name=name)
+        step("transport", "works again", transport=name)

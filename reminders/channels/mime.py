@@ -1,6 +1,7 @@
 """A reminder as an e-mail: RFC 5322, text and HTML, 7-bit clean so that any server takes it."""
 
 from datetime import datetime, timedelta
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -22,7 +23,7 @@ def compose(message: Message) -> EmailMessage:
     mail["From"] = sender()
     try:
         mail["To"] = Address(addr_spec=message.to)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, MessageError) as error:
         raise DeliveryError(f"the address {message.to!r} is not an e-mail address", permanent=True) from error
     mail["Date"] = format_datetime(timezone.now())
     mail["Message-ID"] = message.message_id

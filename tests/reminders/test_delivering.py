@@ -1,0 +1,383 @@
+"""From a queued delivery to an accepted message, against a real SMTP server."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from accounts.models import Preference
+from reminders.delivering import deliver_batch, hand_over, renew, suppress
+from reminders.delivering import Post, lease
+from reminders.models import Delivery
+from reminders.sweep import rescue_lost_deliveries
+from taskapp import services
+from taskapp.models import Task
+from tests.factories import in_hours, make_delivery, make_task, make_user
+from tests.mail_server import BlackHole
+from work.claims import Holder, claim
+from work.models import Breaker
+
+pytestmark = pytest.mark.django_db
+
+
+def steps_of(delivery: Delivery) -> list[str]:
+    return [entry["step"] for entry in delivery.history]
+
+
+def make_due_again() -> None:
+    Delivery.objects.filter(status="queued").update(not_before=timezone.now())
+    Breaker.objects.update(open_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_a_queued_delivery_is_sent_and_says_so(alice, mail_server):
+    delivery = make_delivery(make_task(alice, title="Pay the rent"))
+
+    counts = deliver_batch()
+
+    delivery.refresh_from_db()
+    (mail,) = mail_server.accepted
+    assert counts == {"claimed": 1, "sent": 1}
+    assert delivery.status == "sent"
+    assert delivery.sent_at is not None
+    assert delivery.address == "alice@example.org"
+    assert steps_of(delivery) == ["claimed", "sent"]
+    assert mail["To"] == "alice@example.org"
+    assert mail["Message-ID"] == delivery.message_id
+
+
+def test_one_connection_carries_a_whole_batch(alice, mail_server):
+    for _ in range(5):
+        make_delivery(make_task(alice))
+
+    deliver_batch()
+
+    assert len(mail_server.accepted) == 5
+    assert mail_server.connections == 1
+
+
+def test_a_batch_is_no_larger_than_the_setting(alice, mail_server, settings):
+    settings.DELIVERY_BATCH_SIZE = 2
+    for _ in range(3):
+        make_delivery(make_task(alice))
+
+    deliver_batch()
+
+    assert len(mail_server.accepted) == 2
+    assert Delivery.objects.filter(status="queued").count() == 1
+
+
+def test_a_delivery_that_is_not_due_yet_is_left_alone(alice, mail_server):
+    make_delivery(make_task(alice), not_before=in_hours(1))
+
+    assert deliver_batch() == {"claimed": 0}
+
+
+WHY_NOT = {
+    "the task was done": lambda task: services.complete_task(task),
+    "the task was deleted": lambda task: services.delete_task(task),
+    "the due date was moved": lambda task: services.update_task(task, due_at=in_hours(72)),
+    "the due date was removed": lambda task: services.update_task(task, due_at=None),
+    "the account is inactive": lambda task: User.objects.update(is_active=False),
+    "unsubscribed": lambda task: Preference.objects.create(user=task.owner, email_enabled=False),
+    "no address": lambda task: User.objects.update(email=""),
+    "the task belongs to somebody else now": lambda task: Task.objects.update(owner=make_user("carol")),
+}
+
+
+@pytest.mark.parametrize("reason", WHY_NOT)
+def test_what_was_changed_before_the_last_check_is_not_announced_and_the_row_says_why(alice, mail_server, reason):
+    task = make_task(alice)
+    delivery = make_delivery(task)
+
+    WHY_NOT[reason](task)
+    deliver_batch()
+
+    delivery.refresh_from_db()
+    assert mail_server.taken == []
+    assert (delivery.status, delivery.reason) == ("suppressed", reason)
+    assert steps_of(delivery)[-1] == "suppressed"
+
+
+def test_a_change_between_claim_and_check_is_not_announced(alice, mail_server):
+    task = make_task(alice)
+    delivery = make_delivery(task)
+    holder = Holder()
+    (pk,) = claim(Delivery, holder, limit=10, lease=lease())
+
+    services.complete_task(task)
+    with Post() as post:
+        hand_over(pk, holder, post)
+
+    delivery.refresh_from_db()
+    assert mail_server.taken == []
+    assert delivery.reason == "the task was done"
+
+
+def test_a_task_reopened_between_check_and_suppression_is_announced(alice, mail_server):
+    task = make_task(alice)
+    make_delivery(task)
+    services.complete_task(task)
+    holder = Holder()
+    (pk,) = claim(Delivery, holder, limit=10, lease=lease())
+    letter = renew(pk, holder)
+
+    services.update_task(task, status="todo")
+    again = suppress(letter, holder)
+
+    assert letter.why == "the task was done"
+    assert again.why == ""
+
+
+def test_what_is_said_is_what_the_task_says_at_the_last_check(alice, mail_server):
+    task = make_task(alice, title="Pay the rent")
+    make_delivery(task)
+
+    services.update_task(task, title="Pay the rent, and the water")
+    deliver_batch()
+
+    assert "Pay the rent, and the water" in mail_server.accepted[0]["Subject"]
+
+
+def test_a_recipient_refused_for_now_is_tried_again_later_and_says_why(alice, mail_server, settings):
+    settings.DELIVERY_BACKOFF_SECONDS = 5
+    delivery = make_delivery(make_task(alice))
+    mail_server.answers["RCPT"] = "451 4.3.0 greylisted, come again"
+
+    deliver_batch()
+
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.attempts) == ("queued", 1)
+    assert "451" in delivery.reason
+    assert "greylisted" in delivery.reason
+    assert 3 < (delivery.not_before - timezone.now()).total_seconds() < 6
+    assert steps_of(delivery) == ["claimed", "deferred"]
+
+
+def test_a_deferred_delivery_is_sent_by_a_later_attempt_under_the_same_message_id(alice, mail_server):
+    delivery = make_delivery(make_task(alice))
+    mail_server.answers["DATA"] = "452 4.2.2 mailbox full"
+    deliver_batch()
+    first = mail_server.taken[0]["Message-ID"]
+
+    mail_server.answers.clear()
+    make_due_again()
+    deliver_batch()
+
+    delivery.refresh_from_db()
+    assert delivery.status == "sent"
+    assert mail_server.accepted[0]["Message-ID"] == first
+
+
+def test_a_recipient_rejected_for_good_fails_at_once_and_says_why(alice, mail_server):
+    delivery = make_delivery(make_task(alice))
+    mail_server.answers["RCPT"] = "550 5.1.1 no such user"
+
+    deliver_batch()
+
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.attempts) == ("failed", 1)
+    assert "550 5.1.1 no such user" in delivery.reason
+
+
+def test_one_bad_address_does_not_stop_the_others(alice, bob, mail_server):
+    mail_server.answers["alice@example.org"] = "550 5.1.1 no such user"
+    bad, good = make_delivery(make_task(alice)), make_delivery(make_task(bob))
+
+    deliver_batch()
+
+    bad.refresh_from_db()
+    good.refresh_from_db()
+    assert (bad.status, good.status) == ("failed", "sent")
+    assert mail_server.connections == 1
+
+
+@pytest.mark.parametrize("address", ["no address at all", "two@@example.org", "a@b\nBcc: c@d", "äpfel@example.org"])
+def test_an_address_that_cannot_be_written_to_fails_and_the_others_go(alice, bob, mail_server, address):
+    User.objects.filter(pk=alice.pk).update(email=address)
+    bad, good = make_delivery(make_task(alice)), make_delivery(make_task(bob))
+
+    deliver_batch()
+
+    bad.refresh_from_db()
+    good.refresh_from_db()
+    assert (bad.status, good.status) == ("failed", "sent")
+    assert len(mail_server.accepted) == 1
+
+
+def test_spent_attempts_end_in_failed(alice, mail_server, settings):
+    settings.DELIVERY_MAX_ATTEMPTS = 2
+    delivery = make_delivery(make_task(alice))
+    mail_server.answers["RCPT"] = "451 later"
+
+    deliver_batch()
+    make_due_again()
+    deliver_batch()
+
+    delivery.refresh_from_db()
+    assert delivery.status == "failed"
+    assert delivery.reason.startswith("2 attempts; the last: ")
+
+
+@pytest.mark.parametrize("where", ["nobody listens", "silent", "dribbling", "greets with 421", "answers MAIL with 421"])
+def test_a_way_that_does_not_work_costs_no_attempt_and_parks_the_rest(alice, mail_server, settings, where, request):
+    settings.DELIVERY_LEASE_SECONDS = 1
+    deliveries = [make_delivery(make_task(alice)) for _ in range(3)]
+    if where == "nobody listens":
+        settings.MAIL_SERVER = {**mail_server.settings, "port": 1}
+    elif where == "answers MAIL with 421":
+        mail_server.answers["MAIL"] = "421 4.3.2 shutting down"
+    elif where == "greets with 421":
+        settings.MAIL_SERVER = {**mail_server.settings, "port": one_line_server(request, b"421 not now\r\n")}
+    else:
+        settings.MAIL_SERVER = enter(request, BlackHole(dribble=where == "dribbling")).settings
+
+    deliver_batch()
+
+    for delivery in deliveries:
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.attempts, delivery.unknown_outcome) == ("queued", 0, False)
+    assert "mail server" in deliveries[0].reason or "421" in deliveries[0].reason
+    assert deliver_batch() == {}  # the breaker is open
+    assert mail_server.accepted == []
+
+
+def enter(request, manager):
+    entered = manager.__enter__()
+    request.addfinalizer(lambda: manager.__exit__(None, None, None))
+    return entered
+
+
+def one_line_server(request, line: bytes) -> int:
+    import socket
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    request.addfinalizer(listener.close)
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        connection.sendall(line)
+        connection.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def test_mail_flows_again_after_the_breakers_probe(alice, mail_server, settings):
+    delivery = make_delivery(make_task(alice))
+    settings.MAIL_SERVER = {**mail_server.settings, "port": 1}
+    deliver_batch()
+
+    settings.MAIL_SERVER = mail_server.settings
+    make_due_again()
+    deliver_batch()
+
+    delivery.refresh_from_db()
+    assert delivery.status == "sent"
+    assert Breaker.objects.get().open_until is None
+
+
+def test_an_answer_that_never_came_marks_the_outcome_unknown_and_repeats_the_same_message(alice, mail_server):
+    task = make_task(alice, title="As it was")
+    delivery = make_delivery(task)
+    mail_server.hang_up_after_data = True
+    deliver_batch()
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.unknown_outcome, delivery.attempts) == ("queued", True, 0)
+
+    mail_server.hang_up_after_data = False
+    services.update_task(task, title="As it is")
+    make_due_again()
+    deliver_batch()
+
+    delivery.refresh_from_db()
+    first, second = mail_server.taken
+    assert (delivery.status, delivery.unknown_outcome) == ("sent", True)
+    assert first["Message-ID"] == second["Message-ID"]
+    assert first["Subject"] == second["Subject"]
+    assert first.get_body(("plain",)).get_content() == second.get_body(("plain",)).get_content()
+
+
+def test_an_expired_lease_is_taken_again_and_the_late_run_finds_its_token_gone(alice, mail_server, settings):
+    settings.DELIVERY_LEASE_SECONDS = 0
+    delivery = make_delivery(make_task(alice))
+    frozen = Holder()
+    (pk,) = claim(Delivery, frozen, limit=1, lease=timedelta(seconds=-1))
+
+    rescue_lost_deliveries()
+    settings.DELIVERY_LEASE_SECONDS = 30
+    deliver_batch()
+    with Post() as post:
+        word = hand_over(pk, frozen, post)
+
+    delivery.refresh_from_db()
+    assert word == "left alone"
+    assert len(mail_server.accepted) == 1
+    assert steps_of(delivery) == ["claimed", "lease expired", "claimed", "sent"]
+    assert delivery.unknown_outcome is False
+
+
+def test_a_lease_that_ran_out_while_the_message_was_on_its_way_leaves_the_outcome_unknown(alice, mail_server):
+    delivery = make_delivery(make_task(alice))
+    holder = Holder()
+    (pk,) = claim(Delivery, holder, limit=1, lease=lease())
+    renew(pk, holder)
+    Delivery.objects.update(lease_until=in_hours(-1))
+
+    rescue_lost_deliveries()
+
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.unknown_outcome) == ("queued", True)
+
+
+def test_a_delivery_that_somebody_else_settled_meanwhile_is_not_settled_again(alice, mail_server):
+    delivery = make_delivery(make_task(alice))
+    mail_server.before_data = lambda: None
+    holder = Holder()
+    (pk,) = claim(Delivery, holder, limit=1, lease=lease())
+    letter = renew(pk, holder)
+    Delivery.objects.update(lease_until=in_hours(-1))
+    rescue_lost_deliveries()
+
+    from reminders.delivering import settle
+
+    settle(letter, holder, late=1)
+
+    delivery.refresh_from_db()
+    assert delivery.status == "queued"
+
+
+def test_a_defect_with_one_message_is_an_attempt_of_that_message_alone(alice, bob, mail_server, caplog):
+    bad, good = make_delivery(make_task(alice)), make_delivery(make_task(bob))
+    Task.objects.filter(owner=alice).update(timezone="Nowhere/Atall")
+
+    deliver_batch()
+
+    bad.refresh_from_db()
+    good.refresh_from_db()
+    assert (bad.status, bad.attempts, bad.reason) == ("queued", 1, "internal error: ZoneInfoNotFoundError")
+    assert good.status == "sent"
+
+
+def test_two_runs_at_once_send_each_message_once(committed_db, mail_server):
+    alice = make_user("alice")
+    for _ in range(20):
+        make_delivery(make_task(alice))
+    barrier = threading.Barrier(2)
+
+    def run() -> None:
+        from django.db import connection
+
+        barrier.wait()
+        deliver_batch()
+        connection.close()
+
+    runs = [threading.Thread(target=run) for _ in range(2)]
+    for each in runs:
+        each.start()
+    for each in runs:
+        each.join()
+
+    ids = [mail["Message-ID"] for mail in mail_server.accepted]
+    assert len(ids) == len(set(ids)) == 20
