@@ -17,7 +17,30 @@ install: ## Make .venv what the requirements files say, with what tests and chec
 test: install ## Run every test
 	@.venv/bin/python -m pytest
 
-check: install ## Lint, types, import contract, migrations, licences
+# What run-time packages may be licensed under. LGPL: psycopg and python-crontab, used as they are and replaceable.
+LICENCES := MIT;MIT License;MIT-0;MIT OR Apache-2.0;BSD License;BSD-3-Clause;PSF-2.0;LGPL-3.0-only;LGPLv3
+LICENCES := $(LICENCES);Apache-2.0;Apache Software License;Apache Software License; BSD License;BSD 3-Clause OR Apache-2.0
+LICENCES := $(LICENCES);Apache-2.0 OR BSD-2-Clause;Apache-2.0 AND BSD-2-Clause
+
+# One line for each check; what a check said follows only where it failed. The settings are read, but no server is asked.
+check: install ## Lint, format, types, import contract, migrations, schema, licences, pins
+	@export DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0 SECRET_KEY=for-checks; \
+	PATH="$$PWD/.venv/bin:$$PATH"; failed=; \
+	check() { \
+	    name=$$1; shift; \
+	    if said=$$("$$@" 2>&1); then echo "$$name: ok"; else failed=1; echo "$$name: FAILED"; echo "$$said"; fi; \
+	}; \
+	check "lint (ruff check)" ruff check .; \
+	check "format (ruff format)" ruff format --check .; \
+	check "types (mypy)" mypy .; \
+	check "imports (lint-imports)" lint-imports; \
+	check "migrations (makemigrations --check)" python manage.py makemigrations --check --dry-run; \
+	check "schema (spectacular)" python manage.py spectacular --validate --fail-on-warn --file /dev/null; \
+	check "licences (pip-licenses)" pip-licenses --from=mixed --allow-only="$(LICENCES)" \
+	    --packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.txt); \
+	check "pins (pip)" python -m pip install --dry-run --no-index --no-deps --disable-pip-version-check --quiet \
+	    -r requirements.in -r requirements-dev.in; \
+	test -z "$$failed"
 
 lock: ## Turn the requirements*.in files into the hashed pins beside them (needs uv)
 	@for name in requirements requirements-embedded requirements-dev; do \

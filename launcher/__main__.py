@@ -12,6 +12,8 @@ def main(arguments: "list[str]") -> int:
             "make run PYTHON=python3.12\n".format(sys.executable, sys.version.split()[0])
         )
         return 1
+    # Compiled files are what makes the next start fast, whatever PYTHONDONTWRITEBYTECODE says.
+    sys.dont_write_bytecode = False
     # Not at the top: an old Python could not even read the rest, and its user would see a SyntaxError instead of a sentence.
     from launcher.command import main as command
 

@@ -91,17 +91,19 @@ def _count(requirements: Path) -> int:
 
 
 def _follow(pipe: IO[bytes], output: IO[bytes], terminal: Terminal, total: int) -> None:
-    """pip names each package when it collects it, and is silent while it unpacks and compiles: then we count what is there."""
-    collected, unpacked_before = 0, _unpacked()
+    """pip names each package when it fetches it, and is silent while it unpacks and compiles: then we count what is there."""
+    fetched, before, is_unpacking = 0, _unpacked(), False
     for line in _lines(pipe):
         output.write(line)
         output.flush()
-        if line.startswith((b"Collecting ", b"Requirement already")):
-            collected += 1
-        if collected < total and not line.startswith(b"Installing"):
-            terminal.progress(f"  downloaded {collected} of {total} packages")
-        else:
-            terminal.progress(f"  unpacked {_unpacked() - unpacked_before} of {total} packages")
+        # Ignored are those that only another platform or Python needs.
+        total -= line.startswith(b"Ignoring ")
+        fetched += line.startswith((b"Collecting ", b"Requirement already"))
+        is_unpacking |= line.startswith(b"Installing collected")
+        if is_unpacking:
+            terminal.progress(f"  installed {_unpacked() - before} of {fetched} packages")
+        elif fetched:
+            terminal.progress(f"  fetched {fetched} of {total} packages")
 
 
 def _lines(pipe: IO[bytes]) -> Iterator[bytes]:

@@ -41,9 +41,9 @@ TAKE = """
     RETURNING task_id, due_at, at
 """
 
-# The tasks of the batch as they are now, and the reminders they want. `set_at` is when the due date was set, as far as
-# the batch tells: a due date is past "when it was set", not when an outage is over.
-BATCH_AND_WANTED = """
+# One statement, so that all of it sees one snapshot, and no row is moved twice. `set_at` is when the due date was set,
+# as far as the batch tells: a due date is past "when it was set", not when an outage is over.
+PLAN = f"""
     WITH batch AS MATERIALIZED (
         SELECT task.id AS task_id, task.owner_id, task.due_at, task.status, task.deleted_at,
                coalesce(min(taken.at) FILTER (WHERE taken.due_at = task.due_at), min(taken.at)) AS set_at
@@ -58,76 +58,65 @@ BATCH_AND_WANTED = """
          AND (rule.owner_id IS NULL OR rule.owner_id = batch.owner_id)
          AND (rule.task_id IS NULL OR rule.task_id = batch.task_id)
         WHERE batch.due_at IS NOT NULL AND batch.status <> 'done' AND batch.deleted_at IS NULL
-    )
-"""
-
-PLAN = f"""
-    {BATCH_AND_WANTED}
-    INSERT INTO reminders_reminder (task_id, rule_id, kind, due_at, round, remind_at, created_at, status, reason, history)
-    SELECT task_id, rule_id, kind, due_at, 1, remind_at, set_at,
-           CASE WHEN was_past THEN 'cancelled' ELSE 'planned' END,
-           CASE WHEN was_past THEN '{PAST_WHEN_SET}' ELSE '' END,
-           CASE WHEN was_past THEN work_note('[]', 'cancelled', '{{"reason": "{PAST_WHEN_SET}"}}')
-                ELSE work_note('[]', 'planned', jsonb_build_object('remind_at', remind_at)) END
-    FROM wanted
-    ORDER BY task_id, rule_id
-    ON CONFLICT (task_id, rule_id, due_at, round) DO NOTHING
-    RETURNING status
-"""  # noqa: S608 (constants of this module)
-
-MOVE = f"""
-    {BATCH_AND_WANTED}
-    UPDATE reminders_reminder AS reminder
-    SET remind_at = wanted.remind_at,
-        history = {note("moved", "jsonb_build_object('remind_at', wanted.remind_at)")}
-    FROM wanted
-    WHERE reminder.task_id = wanted.task_id AND reminder.rule_id = wanted.rule_id
-      AND reminder.due_at = wanted.due_at AND reminder.status = 'planned'
-      AND reminder.remind_at <> wanted.remind_at
-"""  # noqa: S608
-
-REVIVE = f"""
-    {BATCH_AND_WANTED}
-    UPDATE reminders_reminder AS reminder
-    SET status = 'planned', reason = '', remind_at = wanted.remind_at, history = {note("planned again")}
-    FROM wanted
-    WHERE reminder.task_id = wanted.task_id AND reminder.rule_id = wanted.rule_id
-      AND reminder.due_at = wanted.due_at AND reminder.status = 'cancelled'
-      AND NOT wanted.was_past AND NOT starts_with(reminder.reason, '{CANCELLED_BY}')
-"""  # noqa: S608
-
-QUEUE_AGAIN = f"""
-    {BATCH_AND_WANTED}
-    UPDATE reminders_delivery AS delivery
-    SET status = 'queued', reason = '', not_before = clock_timestamp(),
-        history = work_note(delivery.history, 'queued again', '{{}}')
-    FROM wanted JOIN reminders_reminder AS reminder
-      ON reminder.task_id = wanted.task_id AND reminder.rule_id = wanted.rule_id AND reminder.due_at = wanted.due_at
-    WHERE delivery.reminder_id = reminder.id AND reminder.status = 'dispatched' AND delivery.status = 'suppressed'
-      AND NOT wanted.was_past AND NOT delivery.unknown_outcome
-      AND NOT starts_with(delivery.reason, '{CANCELLED_BY}')
-"""  # noqa: S608
-
-CANCEL = f"""
-    {BATCH_AND_WANTED},
-    unwanted AS MATERIALIZED (
-        SELECT reminder.id,
+    ), existing AS MATERIALIZED (  -- index: reminder_unique_task_rule_due_round
+        SELECT reminder.id, reminder.status, reminder.reason, reminder.remind_at AS was_at,
+               wanted.task_id IS NOT NULL AS is_wanted, wanted.remind_at, wanted.was_past,
                CASE WHEN batch.deleted_at IS NOT NULL THEN 'the task was deleted'
                     WHEN batch.status = 'done' THEN 'the task was done'
                     WHEN batch.due_at IS NULL THEN 'the due date was removed'
                     WHEN batch.due_at <> reminder.due_at THEN 'the due date was moved'
-                    ELSE 'the rule no longer applies' END AS reason
+                    ELSE 'the rule no longer applies' END AS why_not
         FROM batch JOIN reminders_reminder AS reminder ON reminder.task_id = batch.task_id
         LEFT JOIN wanted ON wanted.task_id = reminder.task_id AND wanted.rule_id = reminder.rule_id
                         AND wanted.due_at = reminder.due_at
-        WHERE reminder.status = 'planned' AND wanted.task_id IS NULL
+    ), inserted AS (
+        INSERT INTO reminders_reminder
+            (task_id, rule_id, kind, due_at, round, remind_at, created_at, status, reason, history)
+        SELECT task_id, rule_id, kind, due_at, 1, remind_at, set_at,
+               CASE WHEN was_past THEN 'cancelled' ELSE 'planned' END,
+               CASE WHEN was_past THEN '{PAST_WHEN_SET}' ELSE '' END,
+               CASE WHEN was_past THEN work_note('[]', 'cancelled', '{{"reason": "{PAST_WHEN_SET}"}}')
+                    ELSE work_note('[]', 'planned', jsonb_build_object('remind_at', remind_at)) END
+        FROM wanted
+        ORDER BY task_id, rule_id
+        ON CONFLICT (task_id, rule_id, due_at, round) DO NOTHING
+        RETURNING status
+    ), cancelled AS (
+        UPDATE reminders_reminder AS reminder
+        SET status = 'cancelled', reason = existing.why_not,
+            history = {note("cancelled", "jsonb_build_object('reason', existing.why_not)")}
+        FROM existing
+        WHERE reminder.id = existing.id AND reminder.status = 'planned' AND NOT existing.is_wanted
+        RETURNING 1
+    ), moved AS (
+        UPDATE reminders_reminder AS reminder
+        SET remind_at = existing.remind_at,
+            history = {note("moved", "jsonb_build_object('remind_at', existing.remind_at)")}
+        FROM existing
+        WHERE reminder.id = existing.id AND reminder.status = 'planned' AND existing.is_wanted
+          AND existing.was_at <> existing.remind_at
+        RETURNING 1
+    ), revived AS (
+        UPDATE reminders_reminder AS reminder
+        SET status = 'planned', reason = '', remind_at = existing.remind_at, history = {note("planned again")}
+        FROM existing
+        WHERE reminder.id = existing.id AND reminder.status = 'cancelled' AND existing.is_wanted
+          AND NOT existing.was_past AND NOT starts_with(existing.reason, '{CANCELLED_BY}')
+        RETURNING 1
+    ), queued_again AS (  -- index: delivery_unique_reminder_recipient_channel
+        UPDATE reminders_delivery AS delivery
+        SET status = 'queued', reason = '', not_before = clock_timestamp(), history = {note("queued again")}
+        FROM existing
+        WHERE delivery.reminder_id = existing.id AND delivery.status = 'suppressed' AND NOT delivery.unknown_outcome
+          AND existing.status = 'dispatched' AND existing.is_wanted AND NOT existing.was_past
+          AND NOT starts_with(delivery.reason, '{CANCELLED_BY}')
+        RETURNING 1
     )
-    UPDATE reminders_reminder AS reminder
-    SET status = 'cancelled', reason = unwanted.reason,
-        history = {note("cancelled", "jsonb_build_object('reason', unwanted.reason)")}
-    FROM unwanted
-    WHERE reminder.id = unwanted.id AND reminder.status = 'planned'
-"""  # noqa: S608
+    SELECT (SELECT count(*) FROM inserted WHERE status = 'planned') + (SELECT count(*) FROM revived),
+           (SELECT count(*) FROM inserted WHERE status = 'cancelled') + (SELECT count(*) FROM cancelled),
+           (SELECT count(*) FROM moved),
+           (SELECT count(*) FROM queued_again)
+"""  # noqa: S608 (constants of this module)
 
 FAN_OUT_CHUNK = """
     WITH chunk AS (
@@ -162,23 +151,14 @@ def plan(*, limit: int = BATCH) -> dict[str, int]:
         taken = cursor.fetchall()
         if not taken:
             return counts
-        batch = dict(zip(("task_ids", "dues", "ats"), map(list, zip(*taken, strict=True)), strict=True))
-        cursor.execute(CANCEL, batch)
-        cancelled = cursor.rowcount
-        cursor.execute(MOVE, batch)
-        cursor.execute(REVIVE, batch)
-        revived = cursor.rowcount
-        cursor.execute(QUEUE_AGAIN, batch)
-        requeued = cursor.rowcount
-        cursor.execute(PLAN, batch)
-        inserted = [status for (status,) in cursor.fetchall()]
-    counts["changes"] = len(taken)
-    counts["planned"] = inserted.count("planned") + revived
-    counts["cancelled"] = inserted.count("cancelled") + cancelled
-    step("reminder", "planned", rows=counts["planned"])
-    step("reminder", "cancelled", rows=counts["cancelled"])
-    step("delivery", "queued again", rows=requeued)
-    return counts
+        task_ids, dues, ats = map(list, zip(*taken, strict=True))
+        cursor.execute(PLAN, {"task_ids": task_ids, "dues": dues, "ats": ats})
+        planned, cancelled, moved, queued_again = cursor.fetchone() or (0, 0, 0, 0)
+    step("reminder", "planned", rows=planned)
+    step("reminder", "cancelled", rows=cancelled)
+    step("reminder", "moved", rows=moved)
+    step("delivery", "queued again", rows=queued_again)
+    return {"changes": len(taken), "planned": planned, "cancelled": cancelled}
 
 
 def fan_out(*, limit: int = FAN_OUT) -> None:
