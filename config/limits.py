@@ -3,23 +3,44 @@
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 
+from config.errors import not_found
 from config.problems import is_api, problem_page
 
 
-class BodyLimitMiddleware:
-    """Answers 413 to a body over MAX_BODY_BYTES, before anything reads it.
+class LimitsMiddleware:
+    """Answers to what no view should meet, before anything reads it.
 
-    A body without a length is not read at all: Django takes it for empty.
+    A body over MAX_BODY_BYTES is 413; one without a length is not read at all, since Django takes it for empty.
+    NUL, which PostgreSQL cannot store and a query therefore cannot ask for, is 404 in a path and 400 in a query
+    or a cookie.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        if not length.isdecimal() or int(length) <= settings.MAX_BODY_BYTES:
-            return self.get_response(request)
-        text = f"The body is larger than {settings.MAX_BODY_BYTES // 2**20} MB."
-        return problem_page(413, text) if is_api(request) else HttpResponse(text, status=413, content_type="text/plain")
+        if has_long_body(request):
+            return refusal(request, 413, f"The body is larger than {settings.MAX_BODY_BYTES // 2**20} MB.")
+        if "\0" in request.path:
+            return not_found(request, Http404())
+        for name, values in [*request.GET.lists(), *((name, [text]) for name, text in request.COOKIES.items())]:
+            if any("\0" in text for text in (name, *values)):
+                return refusal(request, 400, "NUL characters are not allowed.", field=name.replace("\0", ""))
+        return self.get_response(request)
+
+
+BodyLimitMiddleware = LimitsMiddleware
+
+
+def has_long_body(request: HttpRequest) -> bool:
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    digits = len(str(settings.MAX_BODY_BYTES))
+    return length.isdecimal() and (len(length) > digits or int(length) > settings.MAX_BODY_BYTES)
+
+
+def refusal(request: HttpRequest, status: int, text: str, *, field: str = "") -> HttpResponse:
+    if is_api(request):
+        return problem_page(status, text, [{"field": field, "detail": text, "code": "invalid"}] if field else None)
+    return HttpResponse(text, status=status, content_type="text/plain")

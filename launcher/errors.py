@@ -35,7 +35,7 @@ class DiskFullError(LauncherError):
 
 
 class PlaceUnusableError(LauncherError):
-    """{place} cannot be used ({why}): make it writable for this user, or choose another place with DATA_DIR."""
+    """{place} cannot be used ({why}): make it writable for this user{otherwise}."""
 
 
 class ProgramMissingError(LauncherError):
@@ -93,8 +93,8 @@ class PrepareFailedError(LauncherError):
     """The database could not be prepared (manage.py prepare ended with {code}): what it said is above."""
 
 
-def from_os_error(error: OSError, place: object) -> LauncherError:
+def from_os_error(error: OSError, place: object, otherwise: str = ", or set DATA_DIR to another") -> LauncherError:
     """What a failed write or open means for the person who started us."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(place=place)
-    return PlaceUnusableError(place=place, why=error.strerror or error)
+    return PlaceUnusableError(place=place, why=error.strerror or error, otherwise=otherwise)

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from launcher import pip
 from launcher.errors import VenvFailedError, VenvMissingError, from_os_error
@@ -41,7 +42,7 @@ def install(environ: Mapping[str, str], *, dev: bool) -> None:
             if not _stamped().items() >= wanted.items():
                 _install(wanted, Terminal(), lock)
     except OSError as error:
-        raise from_os_error(error, VENV) from error
+        raise from_os_error(error, VENV, otherwise="") from error
 
 
 def _wanted(environ: Mapping[str, str], *, dev: bool) -> dict[str, str]:
@@ -98,11 +99,11 @@ def _make_venv(terminal: Terminal, *, keep: bool) -> None:
     elif keep:
         return
     elif VENV.exists():
-        terminal.say("Removing an unfinished or unusable .venv …")
-        shutil.rmtree(VENV)
+        terminal.say("Emptying an unfinished or unusable .venv …")
+        _empty(VENV)
     _check_venv_module()
     terminal.say(f"Making .venv with Python {sys.version.split()[0]} …")
-    VENV.mkdir()
+    VENV.mkdir(exist_ok=True)
     MARK.touch()
     # From within a virtual environment, its base: the one we run in may be the one that was just removed.
     python = getattr(sys, "_base_executable", None) or sys.executable
@@ -111,6 +112,15 @@ def _make_venv(terminal: Terminal, *, keep: bool) -> None:
         LOG.write_text(made.stdout + made.stderr, encoding="utf-8")
         pip.explain(made.stdout + made.stderr, "pip", LOG)
         raise VenvFailedError(why=pip.last_line(made.stdout + made.stderr), log=LOG)
+
+
+def _empty(directory: Path) -> None:
+    """The directory itself stays: it may be a volume."""
+    for entry in directory.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def _check_venv_module() -> None:
