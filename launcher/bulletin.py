@@ -1,11 +1,12 @@
 """servers.json: what the keeper tells everybody, and how one knows that it is true.
 
-The keeper writes a draft, locks it exclusively, and renames it over the old file; it keeps the lock as long as it lives and
-stands by the content. So a reader that finds the file locked reads the words of a living keeper, and one that finds it unlocked
-reads a memory: good for wishing the same ports again, never for connecting. No pid is compared, nothing has to be cleaned up.
+The keeper writes a draft, locks it exclusively, and renames it over the old file; it keeps the lock as long
+as it lives and stands by the content. So a reader that finds the file locked reads the words of a living
+keeper, and one that finds it unlocked reads a memory: good for wishing the same ports again, never for
+connecting. No pid is compared, nothing has to be cleaned up.
 
-Content: {"database" and "broker": {"ready", "url", "port", "pid", "born", "error", "failed_at"}}, all but `ready` where known.
-"""
+Content: {"database" and "broker": {"ready", "url", "port", "pid", "born", "error", "failed_at"}}, all but
+`ready` where known."""
 
 import json
 import os

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from launcher import ports
-from launcher.errors import AddressInvalidError, AddressUnreachableError, PortForbiddenError, PortInvalidError, PortTakenError
+from launcher.errors import (
+    AddressInvalidError,
+    AddressUnreachableError,
+    PortForbiddenError,
+    PortInvalidError,
+    PortTakenError,
+)
 
 SHAPES = {
     "DATABASE_URL": ("postgresql://user:password@host:5432/database", ("postgresql", "postgres"), 5432),

@@ -1,8 +1,9 @@
-"""One process of `make run`: started in a group of its own, its lines shown with its name, started again when it ends.
+"""One process of `make run`: started in a group of its own, its lines shown with its name, started again when
+it ends.
 
-It waits one second before the first new start, twice as long before each further one, up to half a minute; a minute of life
-makes it a first one again. When it keeps ending, only the last lines of each attempt are shown.
-"""
+It waits one second before the first new start, twice as long before each further one, up to half a minute; a
+minute of life makes it a first one again. When it keeps ending, only the last lines of each attempt are
+shown."""
 
 import collections
 import signal
@@ -28,8 +29,8 @@ LONGEST_LINE = 64 * 1024
 
 @dataclass(frozen=True)
 class Process:
-    """A line of the table: what runs. `environment` is added to that of all; `patience` is how long its orderly end may take
-    before the next one is asked to end."""
+    """A line of the table: what runs. `environment` is added to that of all; `patience` is how long its
+    orderly end may take before the next one is asked to end."""
 
     name: str
     command: Sequence[str]

@@ -1,4 +1,5 @@
-"""The two commands: `run`, which is what `make run` starts, and `install`, which the other targets begin with."""
+"""The two commands: `run`, which is what `make run` starts, and `install`, which the other targets begin
+with."""
 
 import argparse
 import os
@@ -30,7 +31,8 @@ def main(arguments: list[str]) -> int:
         print("Stopped.", file=sys.stderr, flush=True)
         return 130
     if options.command == "run":
-        # The same process goes on with the Python that has the packages, so that make's child stays the one it started.
+        # The same process goes on with the Python that has the packages, so that make's child stays the one
+        # it started.
         again = ["-m", "launcher", "run", "--installed", f"--parent={os.getppid()}"]
         os.execv(VENV_PYTHON, [str(VENV_PYTHON), *again])
     return 0

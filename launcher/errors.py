@@ -1,7 +1,7 @@
 """Everything that can go wrong because of the machine or its settings.
 
-The docstring is the message: one sentence for the person at the terminal, which says what to do. Facts are filled in by name.
-"""
+The docstring is the message: one sentence for the person at the terminal, which says what to do. Facts are
+filled in by name."""
 
 import errno
 
@@ -14,7 +14,8 @@ class LauncherError(Exception):
 
 
 class VenvMissingError(LauncherError):
-    """{python} comes without its venv module: install it (Debian and Ubuntu: apt install python3-venv) and try again."""
+    """{python} comes without its venv module: install it (Debian and Ubuntu: apt install python3-venv) and
+    try again."""
 
 
 class VenvFailedError(LauncherError):
@@ -22,8 +23,8 @@ class VenvFailedError(LauncherError):
 
 
 class NoNetworkError(LauncherError):
-    """The packages could not be downloaded: check the network (or pip's index and proxy settings) and try again; pip's
-    own words are in {log}."""
+    """The packages could not be downloaded: check the network (or pip's index and proxy settings) and try
+    again; pip's own words are in {log}."""
 
 
 class InstallFailedError(LauncherError):
@@ -39,16 +40,18 @@ class PlaceUnusableError(LauncherError):
 
 
 class ProgramMissingError(LauncherError):
-    """No {program} was found, neither in .venv nor on the PATH: install it, or point {variable} at a running server."""
+    """No {program} was found, neither in .venv nor on the PATH: install it, or point {variable} at a running
+    server."""
 
 
 class RootRefusedError(LauncherError):
-    """PostgreSQL does not run as root, and no other user can reach {place}: use an ordinary user, choose another DATA_DIR,
-    or set DATABASE_URL."""
+    """PostgreSQL does not run as root, and no other user can reach {place}: use an ordinary user, choose
+    another DATA_DIR, or set DATABASE_URL."""
 
 
 class WrongVersionError(LauncherError):
-    """{place} was made by PostgreSQL {theirs} and this is {ours}: move it away to begin anew, or set DATABASE_URL."""
+    """{place} was made by PostgreSQL {theirs} and this is {ours}: move it away to begin anew, or set
+    DATABASE_URL."""
 
 
 class ServerFailedError(LauncherError):
@@ -80,13 +83,13 @@ class AddressInvalidError(LauncherError):
 
 
 class AddressUnreachableError(LauncherError):
-    """{variable} points at {place}, where nothing can be reached ({why}): start that server, correct {variable}, or unset it
-    to use the embedded one."""
+    """{variable} points at {place}, where nothing can be reached ({why}): start that server, correct
+    {variable}, or unset it to use the embedded one."""
 
 
 class AlreadyRunningError(LauncherError):
-    """Taskapp already runs with the data in {place} (process {pid}, port {port}): stop that one first, or start a second one
-    with its own DATA_DIR and PORT."""
+    """Taskapp already runs with the data in {place} (process {pid}, port {port}): stop that one first, or
+    start a second one with its own DATA_DIR and PORT."""
 
 
 class PrepareFailedError(LauncherError):

@@ -1,14 +1,15 @@
-"""A tiny process that outlives the supervisor for the few seconds it takes to stop what the supervisor started.
+"""A tiny process that outlives the supervisor for the few seconds it takes to stop what the supervisor
+started.
 
     python -m launcher.guard        reads "add <pid> <birth>" and "remove <pid>" on its standard input
 
-The other end of that pipe is held by the supervisor alone. When it closes, for whatever reason, the guard asks every process group
-that is left to stop, kills what is still there after ten seconds, and ends. It holds whatever locks it was given until then: the
-embedded servers stay for those who are still using them, and the next start waits.
+The other end of that pipe is held by the supervisor alone. When it closes, for whatever reason, the guard
+asks every process group that is left to stop, kills what is still there after ten seconds, and ends. It holds
+whatever locks it was given until then: the embedded servers stay for those who are still using them, and the
+next start waits.
 
-The guard itself may be killed, too: the supervisor then starts another. If both are killed at once, the next start reads
-DATA_DIR/children.json and does the same.
-"""
+The guard itself may be killed, too: the supervisor then starts another. If both are killed at once, the next
+start reads DATA_DIR/children.json and does the same."""
 
 import contextlib
 import json

@@ -2,12 +2,13 @@
 
 An ordinary user just runs it. For root, and for a uid without a name (containers), the choices in order:
 
-1. a user namespace in which we look like `nobody`: files stay ours, nothing has to be opened up (Linux, where allowed);
-2. for root: the user `postgres` or `nobody`, if that user can reach the data directory. The cluster then belongs to that user,
-   and DATA_DIR, nothing above it, becomes passable for that user's group.
+1. a user namespace in which we look like `nobody`: files stay ours, nothing has to be opened up (Linux, where
+   allowed);
+2. for root: the user `postgres` or `nobody`, if that user can reach the data directory. The cluster then
+   belongs to that user, and DATA_DIR, nothing above it, becomes passable for that user's group.
 
-Each is tried out by running `postgres --version` in the data directory. No user is made, no parent directory is touched.
-"""
+Each is tried out by running `postgres --version` in the data directory. No user is made, no parent directory
+is touched."""
 
 import os
 import pwd
@@ -37,7 +38,8 @@ class Identity:
 
 
 def choose(program: Path, data_dir: Path, cluster: Path) -> Identity:
-    """The first identity that works for `program` with `cluster`, which may not exist yet, inside `data_dir`."""
+    """The first identity that works for `program` with `cluster`, which may not exist yet, inside
+    `data_dir`."""
     if os.geteuid() != 0 and _has_name(os.geteuid()):
         return Identity(lambda: None)
     before = data_dir.stat()

@@ -1,12 +1,12 @@
 """.venv is what the requirements files say, or is made so.
 
-A stamp inside it names the files (by hash) that are installed, and is written last. `launcher-installing` is there meanwhile: a
-.venv in which it is found was left by an installation that was killed, and begins anew. Packages are pinned with hashes and
-complete, so pip has nothing to resolve. The lock is passed on to pip: when only the launcher is killed, the next one waits for
-that pip before it clears up.
+A stamp inside it names the files (by hash) that are installed, and is written last. `launcher-installing` is
+there meanwhile: a .venv in which it is found was left by an installation that was killed, and begins anew.
+Packages are pinned with hashes and complete, so pip has nothing to resolve. The lock is passed on to pip:
+when only the launcher is killed, the next one waits for that pip before it clears up.
 
-A .venv that is a symbolic link belongs to somebody else: it is used while its stamp fits, and never written to.
-"""
+A .venv that is a symbolic link belongs to somebody else: it is used while its stamp fits, and never written
+to."""
 
 import contextlib
 import hashlib
@@ -73,9 +73,7 @@ def _install(wanted: Mapping[str, str], terminal: Terminal, lock: int) -> None:
             continue
         fits = pip.install(CHECKOUT / name, log=LOG, lock=lock, terminal=terminal, may_be_unavailable=name == EMBEDDED)
         if not fits:
-            terminal.say(
-                "There are no embedded servers for this platform: PostgreSQL and Valkey (or Redis) are taken from the PATH."
-            )
+            terminal.say("No embedded servers for this platform: PostgreSQL and Valkey or Redis come from the PATH.")
     stamp = {"python": str(VENV_PYTHON.resolve()), "files": {**installed, **wanted}}
     draft = STAMP.with_suffix(".new")
     draft.write_text(json.dumps(stamp, indent=1), encoding="utf-8")

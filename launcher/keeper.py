@@ -2,10 +2,10 @@
 
     python -m launcher.keeper DATA_DIR database,broker
 
-Started detached by `launcher.servers.attach`, whose docstring has the protocol. Single-threaded on purpose: Linux's parent-death
-signal counts from the thread that forked. Its log is DATA_DIR/log/keeper.log; its standard output is a pipe to whoever started
-it, which carries one sentence when it fails and is closed when it is past failing.
-"""
+Started detached by `launcher.servers.attach`, whose docstring has the protocol. Single-threaded on purpose:
+Linux's parent-death signal counts from the thread that forked. Its log is DATA_DIR/log/keeper.log; its
+standard output is a pipe to whoever started it, which carries one sentence when it fails and is closed when
+it is past failing."""
 
 import contextlib
 import os
@@ -82,7 +82,8 @@ class Keeper:
             return True
         if not self._users.is_current():
             self._users = LockFile(self._users.path)
-        # Taken here, it is held until this process has ended: who comes now waits, and then starts a keeper of its own.
+        # Taken here, it is held until this process has ended: who comes now waits, and then starts a keeper
+        # of its own.
         return self._users.take(EXCLUSIVE)
 
     def _step(self) -> None:

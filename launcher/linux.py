@@ -13,7 +13,8 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def die_with_parent(number: int, parent: int) -> None:
-    """Have the kernel send `number` when the thread that forked us ends. Cleared by a change of user, so set it last.
+    """Have the kernel send `number` when the thread that forked us ends. Cleared by a change of user, so set
+    it last.
 
     If the parent died before the call, no signal will ever come: hence the look at getppid.
     """

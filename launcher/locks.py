@@ -1,4 +1,5 @@
-"""Advisory locks (flock) on files. The kernel drops them with the last process that holds them, however it dies."""
+"""Advisory locks (flock) on files. The kernel drops them with the last process that holds them, however it
+dies."""
 
 import fcntl
 import os
@@ -19,7 +20,8 @@ def try_lock(fd: int, kind: int) -> bool:
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds it exclusively. Looking takes it for a moment, so who wants it exclusively tries twice."""
+    """Whether somebody holds it exclusively. Looking takes it for a moment, so who wants it exclusively tries
+    twice."""
     try:
         fd = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -31,7 +33,8 @@ def is_held(path: Path) -> bool:
 
 
 class LockFile:
-    """A lock file kept open. Forks share the lock; programs started with exec do not, unless they are given `fd`."""
+    """A lock file kept open. Forks share the lock; programs started with exec do not, unless they are given
+    `fd`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -41,7 +44,8 @@ class LockFile:
             raise from_os_error(error, path) from error
 
     def take(self, kind: int) -> bool:
-        """Without waiting. A lock on a file that was deleted meanwhile excludes nobody, so it does not count."""
+        """Without waiting. A lock on a file that was deleted meanwhile excludes nobody, so it does not
+        count."""
         try:
             return try_lock(self.fd, kind) and self.is_current()
         except OSError as error:

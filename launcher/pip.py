@@ -6,15 +6,15 @@ import select
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from launcher.errors import DiskFullError, InstallFailedError, NoNetworkError
 from launcher.places import CHECKOUT, VENV, VENV_PYTHON
 from launcher.terminal import Terminal
 
-OPTIONS = (
-    "--require-hashes --no-deps --no-input --compile --disable-pip-version-check --no-warn-script-location --progress-bar=off"
-).split()
+# The lock files are complete and hashed, so there is nothing to resolve.
+OPTIONS = ["--require-hashes", "--no-deps", "--compile", "--no-input", "--progress-bar=off"]
+QUIET = ["--disable-pip-version-check", "--no-warn-script-location"]
 NO_SUCH_WHEEL = ("No matching distribution found", "is not a supported wheel")
 NETWORK_TROUBLE = (
     "NewConnectionError",
@@ -29,10 +29,11 @@ NETWORK_TROUBLE = (
 
 
 def install(requirements: Path, *, log: Path, lock: int, terminal: Terminal, may_be_unavailable: bool) -> bool:
-    """False: no package for this platform (only where that may be). `lock`: a file descriptor that pip is to hold, too."""
+    """False: no package for this platform (only where that may be). `lock`: a file descriptor that pip is to
+    hold, too."""
     terminal.say(f"Installing {requirements.name} …")
     # Relative, as pip itself prints it; a checkout's path may contain anything.
-    command = [str(VENV_PYTHON), "-m", "pip", "install", *OPTIONS, "-r", requirements.name]
+    command = [str(VENV_PYTHON), "-m", "pip", "install", *OPTIONS, *QUIET, "-r", requirements.name]
     with log.open("ab") as output:
         begin = output.tell()
         process = subprocess.Popen(
@@ -44,9 +45,8 @@ def install(requirements: Path, *, log: Path, lock: int, terminal: Terminal, may
             stderr=subprocess.STDOUT,
             pass_fds=[lock],
         )
-        assert process.stdout is not None
         try:
-            _follow(process.stdout, output, terminal, _count(requirements))
+            _follow(cast("IO[bytes]", process.stdout), output, terminal, _count(requirements))
             process.wait()
         except BaseException:
             process.terminate()
@@ -80,7 +80,8 @@ def last_line(words: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Settings of the user that make sense outside a virtual environment only would make pip refuse or install elsewhere."""
+    """Settings of the user that make sense outside a virtual environment only would make pip refuse or
+    install elsewhere."""
     unwanted = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_NO_COMPILE")
     kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     return {**kept, "PYTHONUNBUFFERED": "1", "PIP_USER": "0"}
@@ -91,7 +92,8 @@ def _count(requirements: Path) -> int:
 
 
 def _follow(pipe: IO[bytes], output: IO[bytes], terminal: Terminal, total: int) -> None:
-    """pip names each package when it fetches it, and is silent while it unpacks and compiles: then we count what is there."""
+    """pip names each package when it fetches it, and is silent while it unpacks and compiles: then we count
+    what is there."""
     fetched, before, is_unpacking = 0, _unpacked(), False
     for line in _lines(pipe):
         output.write(line)

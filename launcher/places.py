@@ -14,12 +14,14 @@ KEPT_LOG_BYTES = 4_000_000
 
 
 def data_dir(environ: Mapping[str, str]) -> Path:
-    """DATA_DIR as an absolute path; a relative one counts from the checkout, wherever the command was typed."""
+    """DATA_DIR as an absolute path; a relative one counts from the checkout, wherever the command was
+    typed."""
     return Path(os.path.abspath(CHECKOUT / (environ.get("DATA_DIR") or ".data")))
 
 
 def make_data_dir(path: Path) -> None:
-    """It holds passwords and mail, so it opens for its owner only; one that exists keeps the mode its owner gave it."""
+    """It holds passwords and mail, so it opens for its owner only; one that exists keeps the mode its owner
+    gave it."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         (path / "log").mkdir(mode=0o700, exist_ok=True)

@@ -5,14 +5,14 @@ import random
 import socket
 
 LOOPBACK = "127.0.0.1"
-# Below where the kernels of Linux (32768) and macOS (49152) take ports for outgoing connections: those would sit on a port
-# that we want back after a restart.
+# Below where the kernels of Linux (32768) and macOS (49152) take ports for outgoing connections: those would
+# sit on a port that we want back after a restart.
 PRIVATE = range(15000, 30000)
 
 
 def problem(port: int) -> int:
-    """The errno that a server would meet on this port; 0: it is free. Something that answers is there even where binding
-    beside it would work (macOS, a wildcard listener)."""
+    """The errno that a server would meet on this port; 0: it is free. Something that answers is there even
+    where binding beside it would work (macOS, a wildcard listener)."""
     with socket.socket() as probe:
         probe.settimeout(1)
         if probe.connect_ex((LOOPBACK, port)) == 0:

@@ -1,9 +1,10 @@
-"""The embedded PostgreSQL: `DATA_DIR/postgres` holds the cluster (`data`) and the password of its role `taskapp`.
+"""The embedded PostgreSQL: `DATA_DIR/postgres` holds the cluster (`data`) and the password of its role
+`taskapp`.
 
-Both are made in a directory beside it, which is renamed when it is complete: killed half-way, the next start begins anew.
-The role owns the database and may create others (tests do), but is no superuser, as on a well-kept real server. The superuser's
-password is thrown away: whoever has the files can always enter with `postgres --single`.
-"""
+Both are made in a directory beside it, which is renamed when it is complete: killed half-way, the next start
+begins anew. The role owns the database and may create others (tests do), but is no superuser, as on a
+well-kept real server. The superuser's password is thrown away: whoever has the files can always enter with
+`postgres --single`."""
 
 import os
 import secrets
@@ -83,7 +84,9 @@ class PostgreSQL(Server):
 
     def _pid_file(self) -> list[str]:
         try:
-            return [line.strip() for line in (self.cluster / "postmaster.pid").read_text("utf-8", "replace").splitlines()]
+            return [
+                line.strip() for line in (self.cluster / "postmaster.pid").read_text("utf-8", "replace").splitlines()
+            ]
         except OSError:
             return []
 
@@ -96,8 +99,8 @@ class PostgreSQL(Server):
         return int(lines[0]) if "postgres" in words and f"-D {self.cluster} " in f"{words} " else None
 
     def _clear_pid_file(self) -> None:
-        """PostgreSQL takes any living process for its predecessor when the pid is in the file, and then refuses to start.
-        We know that there is none: its keeper would hold the lock that we hold."""
+        """PostgreSQL takes any living process for its predecessor when the pid is in the file, and then
+        refuses to start. We know that there is none: its keeper would hold the lock that we hold."""
         lines = self._pid_file()
         if lines and lines[0].isdigit() and born(int(lines[0])) and not self._owner_of_pid_file():
             (self.cluster / "postmaster.pid").unlink()

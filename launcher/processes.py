@@ -1,5 +1,7 @@
-"""Looking at processes that are not our children, and ending their groups, without mistaking a stranger for one of them."""
+"""Looking at processes that are not our children, and ending their groups, without mistaking a stranger for
+one of them."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,7 +14,8 @@ IS_LINUX = sys.platform == "linux"
 
 
 def born(pid: int) -> str | None:
-    """When the process began, as an opaque mark that a later process of the same number does not share; None: it is gone."""
+    """When the process began, as an opaque mark that a later process of the same number does not share; None:
+    it is gone."""
     if not IS_LINUX:
         return _ps(pid, "lstart=")
     try:
@@ -48,17 +51,13 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def signal_process(pid: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def signal_group(group: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def group_lives(group: int) -> bool:
@@ -71,8 +70,8 @@ def group_lives(group: int) -> bool:
 
 
 def is_ours(group: int, mark: str | None) -> bool:
-    """A group outlives its leader, and its number is not given away as long as it does; so only a living leader of another
-    birth proves that the number has passed to a stranger."""
+    """A group outlives its leader, and its number is not given away as long as it does; so only a living
+    leader of another birth proves that the number has passed to a stranger."""
     if not group_lives(group):
         return False
     now = born(group)
@@ -80,7 +79,8 @@ def is_ours(group: int, mark: str | None) -> bool:
 
 
 def ask_group(group: int) -> None:
-    """SIGTERM to the leader alone, for it knows how to stop its helpers; to the helpers when the leader is gone."""
+    """SIGTERM to the leader alone, for it knows how to stop its helpers; to the helpers when the leader is
+    gone."""
     if born(group) is not None:
         signal_process(group, signal.SIGTERM)
     else:
@@ -88,7 +88,8 @@ def ask_group(group: int) -> None:
 
 
 def end_groups(groups: Iterable[tuple[int, str | None]], seconds: float) -> None:
-    """Ask each to end, wait for all of them together, and kill what is left. `groups`: leader and its birth mark."""
+    """Ask each to end, wait for all of them together, and kill what is left. `groups`: leader and its birth
+    mark."""
     left = {group: mark for group, mark in groups if is_ours(group, mark)}
     for group in left:
         ask_group(group)

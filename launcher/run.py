@@ -1,8 +1,8 @@
-"""`make run`: everything that the service is made of, from servers to the page in the browser, until it is asked to stop.
+"""`make run`: everything that the service is made of, from servers to the page in the browser, until it is
+asked to stop.
 
-In order: one run per data directory (run.lock); what an earlier, killed run left is over (guard.lock, children.json); the settings
-make sense; servers; database; processes; the word that it is ready.
-"""
+In order: one run per data directory (run.lock); what an earlier, killed run left is over (guard.lock,
+children.json); the settings make sense; servers; database; processes; the word that it is ready."""
 
 import os
 import subprocess
@@ -27,7 +27,8 @@ from launcher.watch import Readiness, Watch
 PYTHON = sys.executable
 SCRIPTS = VENV / "bin"
 
-# Through the interpreter: the first line of a script cannot name one whose path has a space, or that has moved.
+# Through the interpreter: the first line of a script cannot name one whose path has a space, or that has
+# moved.
 PROCESSES = (
     Process("web", (PYTHON, f"{SCRIPTS}/gunicorn", "-c", "python:config.gunicorn", "config.wsgi"), patience=10),
     Process(
@@ -40,17 +41,19 @@ PROCESSES = (
     Process("celery-beat", (PYTHON, f"{SCRIPTS}/celery", "-A", "config", "beat", "--loglevel=info"), patience=3),
 )
 
-# Not for our processes: make's own would change a make that they run, and .pyc files are what makes starting fast.
+# Not for our processes: make's own would change a make that they run, and .pyc files are what makes starting
+# fast.
 UNWANTED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHONDONTWRITEBYTECODE")
 
 
 def run(environ: Mapping[str, str], *, parent: int, processes: Sequence[Process] = PROCESSES) -> int:
-    """`parent`: the process that started us, which counts if it is a make. The exit code, once everything has stopped."""
+    """`parent`: the process that started us, which counts if it is a make. The exit code, once everything has
+    stopped."""
     run_ = Run(environ, processes)
     try:
-        run_.set_up(Parent(parent) if environ.get("MAKELEVEL") else None)
-        run_.prepare()
-        run_.supervise()
+        guard = run_.set_up(Parent(parent) if environ.get("MAKELEVEL") else None)
+        run_.prepare(guard)
+        run_.supervise(guard)
     except Stop:
         pass
     finally:
@@ -71,7 +74,7 @@ class Run:
         self._uses_servers = False
         self._guard: Guard | None = None
 
-    def set_up(self, parent: Parent | None) -> None:
+    def set_up(self, parent: Parent | None) -> Guard:
         """All that can go wrong because of the settings goes wrong here, in a sentence."""
         self._parent = parent
         with self.stop.interruptible():
@@ -87,9 +90,11 @@ class Run:
             self._attach()
         fds = [held.fd, servers.membership(self._data_dir)]
         self._guard = Guard(self._data_dir / "children.json", [fd for fd in fds if fd is not None])
+        return self._guard
 
     def _take_over(self) -> LockFile:
-        """We are the only run here, and nothing of an earlier one is left. Returns the lock that our guard is to hold, too."""
+        """We are the only run here, and nothing of an earlier one is left. Returns the lock that our guard is
+        to hold, too."""
         self._lock = LockFile(self._data_dir / "run.lock")
         if not wait_until(lambda: self._lock.take(EXCLUSIVE), 1.0):
             pid, _, port = self._lock.read().partition(" ")
@@ -118,32 +123,30 @@ class Run:
         ours = {"DATA_DIR": str(self._data_dir), "PORT": str(self._port), "PYTHONUNBUFFERED": "1"}
         return {**self._environ, **ours, **urls, **mark}
 
-    def prepare(self) -> None:
+    def prepare(self, guard: Guard) -> None:
         """In a group of its own: a Ctrl-C is for us, and we pass it on."""
-        assert self._guard
         self.terminal.say("Preparing the database …")
         command = [PYTHON, "manage.py", "prepare"]
         process = subprocess.Popen(
             command, cwd=CHECKOUT, env=self.environment(), stdin=subprocess.DEVNULL, start_new_session=True
         )
-        self._guard.watch(process.pid)
+        guard.watch(process.pid)
         try:
             with self.stop.interruptible():
                 process.wait()
         finally:
             end_groups([(process.pid, None)] if process.poll() is None else [], 5)
-            self._guard.forget(process.pid)
+            guard.forget(process.pid)
         if process.returncode:
             raise PrepareFailedError(code=process.returncode)
 
-    def supervise(self) -> None:
-        assert self._guard
+    def supervise(self, guard: Guard) -> None:
         self.terminal.say(f"Starting {', '.join(process.name for process in self._processes)} …")
         supervisor = Supervisor(
             self._processes,
             directory=CHECKOUT,
             environment=self.environment(),
-            guard=self._guard,
+            guard=guard,
             terminal=self.terminal,
             stop=self.stop,
         )
@@ -167,7 +170,14 @@ class Run:
         if password.exists():
             how = f"with the password {password.read_text(encoding='utf-8').strip()} (kept in {password})"
         mail = "Mail leaves through EMAIL_URL." if self._environ.get("EMAIL_URL") else f"Mail lands in {url}outbox/"
-        lines = ("", f"  Taskapp is ready: {url}", f"  Sign in as {name} {how}", f"  {mail}", "  Ctrl-C stops everything.", "")
+        lines = (
+            "",
+            f"  Taskapp is ready: {url}",
+            f"  Sign in as {name} {how}",
+            f"  {mail}",
+            "  Ctrl-C stops everything.",
+            "",
+        )
         self.terminal.say("\n".join(lines))
 
     def leave(self) -> None:

@@ -11,7 +11,8 @@ def path_in(data_dir: Path) -> Path:
 
 
 def keep(data_dir: Path) -> str:
-    """The key kept there, made if there is none. Linked into place: of two first starts at once, one wins, both read it."""
+    """The key kept there, made if there is none. Linked into place: of two first starts at once, one wins,
+    both read it."""
     path = path_in(data_dir)
     if not path.exists():
         draft = data_dir / f"secret-key.{os.getpid()}"

@@ -1,10 +1,11 @@
-"""The life of one embedded server: started, ready, ended and started again, stopped. PostgreSQL and Valkey fill in the rest.
+"""The life of one embedded server: started, ready, ended and started again, stopped. PostgreSQL and Valkey
+fill in the rest.
 
-A server is a foreground child of the keeper, in a session of its own, so that Ctrl-C in the terminal does not reach it. On Linux
-the kernel stops it when the keeper dies; elsewhere the next keeper does (`stop_leftover`).
+A server is a foreground child of the keeper, in a session of its own, so that Ctrl-C in the terminal does not
+reach it. On Linux the kernel stops it when the keeper dies; elsewhere the next keeper does (`stop_leftover`).
 
-The port is free to choose until the server was ready once. From then on somebody may have its URL, so it stays.
-"""
+The port is free to choose until the server was ready once. From then on somebody may have its URL, so it
+stays."""
 
 import os
 import signal
@@ -30,7 +31,8 @@ LONG_LIFE = 60.0
 class Server(ABC):
     key: ClassVar[str]
     title: ClassVar[str]
-    # How to ask it to stop, ever less politely, and how many seconds to give each. A frozen one is thawed to hear it.
+    # How to ask it to stop, ever less politely, and how many seconds to give each. A frozen one is thawed to
+    # hear it.
     stop_signals: ClassVar[Sequence[tuple[signal.Signals, float]]]
 
     def __init__(self, data_dir: Path, memory: Entry) -> None:
@@ -68,7 +70,8 @@ class Server(ABC):
         return self.data_dir
 
     def become(self) -> None:
-        """In the child, before the program is executed."""
+        """In the child, before the program is executed. Most have nothing to become."""
+        return
 
     @property
     def pid(self) -> int | None:
@@ -134,7 +137,8 @@ class Server(ABC):
         self._failed(ServerFailedError(server=self.title, why=last_complaint(words), log=self.log))
 
     def _failed(self, error: LauncherError, *, final: bool = False) -> None:
-        """Before the server was ever ready, a few tries: its predecessor may still be letting go. Afterwards, for ever."""
+        """Before the server was ever ready, a few tries: its predecessor may still be letting go. Afterwards,
+        for ever."""
         self._tries += 1
         if not self._was_ready and (final or isinstance(error, DiskFullError) or self._tries >= FIRST_TRIES):
             raise error
@@ -176,7 +180,8 @@ def say(words: str) -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """Nothing of ours that is secret, nothing that changes a server's mind (PGOPTIONS and the like), and its words in English."""
+    """Nothing of ours that is secret, nothing that changes a server's mind (PGOPTIONS and the like), and its
+    words in English."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
     return {**kept, "LC_ALL": "C"}
 

@@ -2,32 +2,35 @@
 
     urls = attach(data_dir, database=True, broker=True)
 
-From then on this process and its forks count as users, until they end, however they end. When the last one is gone the servers
-stop. Nothing is counted and no pid is trusted: everything rests on three locks of the kernel, which it drops with the processes.
+From then on this process and its forks count as users, until they end, however they end. When the last one is
+gone the servers stop. Nothing is counted and no pid is trusted: everything rests on three locks of the
+kernel, which it drops with the processes.
 
-Files in DATA_DIR
-    users.lock     every user holds it shared; the keeper asks for it exclusively four times a second, and when it gets it there are
-                   no users left
-    servers.lock   the keeper holds it exclusively as long as it lives: one keeper, so one PostgreSQL on the files
-    servers.json   what is served and where; locked by the keeper that stands by it (`launcher.bulletin`), otherwise a memory
+Files in DATA_DIR users.lock     every user holds it shared; the keeper asks for it exclusively four times a
+second, and when it gets it there are no users left servers.lock   the keeper holds it exclusively as long as
+it lives: one keeper, so one PostgreSQL on the files servers.json   what is served and where; locked by the
+keeper that stands by it (`launcher.bulletin`), otherwise a memory
 
-A client (1) takes users.lock shared, then (2) reads servers.json; if it is locked and what it needs is ready, that is all. Else it
-(3) wishes for what the keeper does not serve, or, where servers.lock is free, starts a keeper, and goes back to 2.
+A client (1) takes users.lock shared, then (2) reads servers.json; if it is locked and what it needs is ready,
+that is all. Else it (3) wishes for what the keeper does not serve, or, where servers.lock is free, starts a
+keeper, and goes back to 2.
 
 Why nothing goes wrong
-- Several first starts at once: each may start a keeper; one gets servers.lock, the others leave without a word. All clients wait at 2.
-- The keeper leaves while a client comes: if the client has users.lock first, the keeper cannot get it and stays. If the keeper has
-  it, it keeps it until it has stopped the servers and ended; the client waits at 1 and then finds servers.lock free.
+- Several first starts at once: each may start a keeper; one gets servers.lock, the others leave without a
+  word. All clients wait at 2.
+- The keeper leaves while a client comes: if the client has users.lock first, the keeper cannot get it and
+  stays. If the keeper has it, it keeps it until it has stopped the servers and ended; the client waits at 1
+  and then finds servers.lock free.
 - A keeper starts while its starter dies: it finds no users, and leaves.
-- The keeper is killed: both of its locks fall with it. Its servers stop by the parent-death signal (Linux), or are found by their
-  pid and birth, or by postmaster.pid and their command line, and stopped by the next keeper. Users that are alive keep users.lock; whichever notices
-  (`is_kept`; the supervisor looks twice a second) attaches again, and gets the same ports and passwords.
-- A stale servers.json, from any of these, is not locked; a stale postmaster.pid whose number now belongs to another program is told
-  apart by the command line and removed, under servers.lock.
+- The keeper is killed: both of its locks fall with it. Its servers stop by the parent-death signal (Linux),
+  or are found by their pid and birth, or by postmaster.pid and their command line, and stopped by the next
+  keeper. Users that are alive keep users.lock; whichever notices (`is_kept`; the supervisor looks twice a
+  second) attaches again, and gets the same ports and passwords.
+- A stale servers.json, from any of these, is not locked; a stale postmaster.pid whose number now belongs to
+  another program is told apart by the command line and removed, under servers.lock.
 - A server dies: the keeper starts it again on its port; until then servers.json says that it is not ready.
-- DATA_DIR is deleted under a running keeper: its lock file is no longer the one at the path, so it stops and leaves; clients
-  make new files.
-"""
+- DATA_DIR is deleted under a running keeper: its lock file is no longer the one at the path, so it stops and
+  leaves; clients make new files."""
 
 import os
 import select
@@ -55,7 +58,8 @@ class Urls:
 
 
 def attach(data_dir: Path, *, database: bool, broker: bool, timeout: float = 30) -> Urls:
-    """The URLs of the servers asked for, running and ready. Idempotent, silent; LauncherError has the sentence for the user."""
+    """The URLs of the servers asked for, running and ready. Idempotent, silent; LauncherError has the
+    sentence for the user."""
     wanted = [key for key, is_wanted in (("database", database), ("broker", broker)) if is_wanted]
     place = Path(os.path.abspath(data_dir))
     if not wanted:
@@ -82,7 +86,8 @@ def detach(data_dir: Path) -> None:
 
 
 def membership(data_dir: Path) -> int | None:
-    """The file descriptor that makes this process a user; given to another program, it makes that one a user too."""
+    """The file descriptor that makes this process a user; given to another program, it makes that one a user
+    too."""
     held = _memberships.get(Path(os.path.abspath(data_dir)))
     return held.fd if held else None
 
@@ -162,7 +167,8 @@ def _urls(notices: bulletin.Notices) -> Urls:
 
 
 def _has_users(data_dir: Path) -> bool:
-    """Shared can be had and exclusive cannot: there are users. Neither: it is the keeper's, on its way out."""
+    """Shared can be had and exclusive cannot: there are users. Neither: it is the keeper's, on its way
+    out."""
     lock = LockFile(data_dir / "users.lock")
     try:
         return not try_lock(lock.fd, EXCLUSIVE) and try_lock(lock.fd, SHARED)
@@ -189,7 +195,6 @@ class _Starter:
             )
         process.wait()
         self._pipe = process.stdout
-        assert self._pipe is not None
 
     def raise_if_failed(self) -> None:
         while self._pipe and select.select([self._pipe], [], [], 0)[0]:
@@ -201,7 +206,8 @@ class _Starter:
             raise KeeperFailedError(sentence=self._words.decode("utf-8", "replace"))
 
     def may_be_repeated(self) -> bool:
-        """It ended, perhaps because another one was first and has ended since. Not at once: it may not run at all."""
+        """It ended, perhaps because another one was first and has ended since. Not at once: it may not run at
+        all."""
         return self._pipe is None and time.monotonic() - self._started_at > 0.5
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """Being asked to stop: by Ctrl-C, SIGTERM, SIGHUP, or because whoever started us is gone.
 
-While things are set up, a signal ends the wait at once (`interruptible`). Afterwards it only leaves a note, which the main loop
-reads: nothing may be torn between starting a process and remembering it. A second Ctrl-C asks to hurry.
-"""
+While things are set up, a signal ends the wait at once (`interruptible`). Afterwards it only leaves a note,
+which the main loop reads: nothing may be torn between starting a process and remembering it. A second Ctrl-C
+asks to hurry."""
 
 import contextlib
 import os
@@ -58,8 +58,9 @@ class StopRequest:
 
 
 class Parent:
-    """The make that started us. It does not tell its child everything: it may be killed; and a SIGINT or SIGHUP sent to it alone
-    it only notes down, waits for us, and forgets (it takes for granted that the terminal told us, too)."""
+    """The make that started us. It does not tell its child everything: it may be killed; and a SIGINT or
+    SIGHUP sent to it alone it only notes down, waits for us, and forgets (it takes for granted that the
+    terminal told us, too)."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid

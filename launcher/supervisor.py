@@ -1,8 +1,7 @@
 """Keeps the processes of `make run` running, and stops them in the reverse order of the table.
 
-It is single-minded: a tick every tenth of a second starts what is due and notices what has ended. Whatever happens to the
-supervisor itself, `launcher.guard` stops the processes.
-"""
+It is single-minded: a tick every tenth of a second starts what is due and notices what has ended. Whatever
+happens to the supervisor itself, `launcher.guard` stops the processes."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +40,8 @@ class Supervisor:
             child.environment = environment
 
     def run(self, watch: Callable[[], None]) -> None:
-        """Until a stop is asked for, and then until everything has stopped. `watch` is called at each tick."""
+        """Until a stop is asked for, and then until everything has stopped. `watch` is called at each
+        tick."""
         try:
             while not self._stop.is_made:
                 for child in self._children:
@@ -58,7 +58,8 @@ class Supervisor:
             child.forgive()
 
     def stop_all(self) -> None:
-        """Each is asked when the one before it has ended or has had its share of the time; in the end none is spared."""
+        """Each is asked when the one before it has ended or has had its share of the time; in the end none is
+        spared."""
         deadline = time.monotonic() + STOP_SECONDS
         for child in reversed(self._children):
             child.ask_to_stop()

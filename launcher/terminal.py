@@ -1,7 +1,8 @@
-"""What the person at the terminal reads: lines of several processes that do not tear each other, and progress.
+"""What the person at the terminal reads: lines of several processes that do not tear each other, and
+progress.
 
-The reader may go away (a closed terminal, `| head`): then nothing is printed any more, and everything else goes on.
-"""
+The reader may go away (a closed terminal, `| head`): then nothing is printed any more, and everything else
+goes on."""
 
 import sys
 import threading

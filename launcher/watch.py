@@ -1,4 +1,5 @@
-"""What the supervisor looks at while everything runs: is the web page there yet, do the servers still have their keeper?"""
+"""What the supervisor looks at while everything runs: is the web page there yet, do the servers still have
+their keeper?"""
 
 import socket
 import threading
@@ -64,7 +65,8 @@ class Watch:
         terminal: Terminal,
         on_moved: Callable[[Urls], None],
     ) -> None:
-        """`urls`: of the embedded servers, None for those that are not; `on_moved`: they could only come back elsewhere."""
+        """`urls`: of the embedded servers, None for those that are not; `on_moved`: they could only come back
+        elsewhere."""
         self._data_dir = data_dir
         self._urls = urls
         self._parent = parent

@@ -1,4 +1,4 @@
-"""What can be wrong with a request about tasks. The docstring is the message; config/problems.py makes it HTTP."""
+"""What can be wrong with a request about tasks. The docstring is the message; the edges make it HTTP."""
 
 
 class TaskError(Exception):
@@ -12,3 +12,11 @@ class KeyReused(TaskError):
 
 class TaskChanged(TaskError):
     """The task has changed since the version that If-Match names; fetch it again and repeat the change."""
+
+
+class DueDateOutOfRange(TaskError):
+    """This must lie between the years 1900 and 9000."""
+
+
+class TagExists(TaskError):
+    """There is another tag of this name."""

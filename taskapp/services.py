@@ -1,15 +1,16 @@
 """What people do with tasks. The API, the admin, the commands and the shell all call these."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
-from django.db.models import QuerySet
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Lower
 
-from taskapp.dates import day_of, day_that_ends, end_of_day
-from taskapp.errors import KeyReused, TaskChanged
+from taskapp.dates import EARLIEST_DUE, LATEST_DUE, day_of, day_that_ends, end_of_day
+from taskapp.errors import DueDateOutOfRange, KeyReused, TagExists, TaskChanged
 from taskapp.models import IdempotencyKey, Tag, Task, TaskQuerySet
 from work.step import clock, in_
 
@@ -18,9 +19,7 @@ KEYS_KEPT = timedelta(days=7)
 
 def create_task(owner: User, *, tags: Iterable[str] = (), **fields: Any) -> Task:
     """Make a task. Tags are names, made on first use. An all-day task is due at the end of the local day of `due_at`."""
-    task = Task(owner=owner, **fields)
-    if task.all_day and task.due_at:
-        task.due_at = end_of_day(day_of(task.due_at, task.timezone), task.timezone)
+    task = Task(owner=owner, **with_due_date_settled(Task(), fields))
     with transaction.atomic():
         task.save()
         set_tags(task, names=tags)
@@ -34,29 +33,29 @@ def create_task_once(owner: User, *, key: str, fingerprint: str, **fields: Any) 
     A request with the same key that is still under way is waited for: the unique constraint holds the second back.
     """
     with transaction.atomic():
-        made = IdempotencyKey.objects.bulk_create(
+        IdempotencyKey.objects.bulk_create(
             [IdempotencyKey(owner=owner, key=key, fingerprint=fingerprint)], ignore_conflicts=True
         )
-        row = IdempotencyKey.objects.select_for_update().get(owner=owner, key=key)
-        if row.task is None and made:
-            row.task = create_task(owner, **fields)
-            row.save(update_fields=["task"])
-            return row.task, True
-    if row.fingerprint != fingerprint or row.task is None:
-        raise KeyReused
-    return row.task, False
+        row = IdempotencyKey.objects.select_for_update(of=["self"]).select_related("task").get(owner=owner, key=key)
+        if row.fingerprint != fingerprint:
+            raise KeyReused
+        if row.task is not None:
+            return row.task, False
+        row.task = create_task(owner, **fields)
+        row.save(update_fields=["task"])
+        return row.task, True
 
 
-def update_task(task: Task, *, version: int | None = None, tags: Iterable[str] | None = None, **fields: Any) -> Task:
-    """Change the given fields; with `version`, only while the task is still at it (else TaskChanged).
+def update_task(
+    task: Task, *, versions: Collection[int] | None = None, tags: Iterable[str] | None = None, **fields: Any
+) -> Task:
+    """Change the given fields; with `versions`, only while the task is at one of them (else TaskChanged).
 
     The stored row is locked and only what was given is written, so that two people's changes to different fields
     both stand.
     """
     with transaction.atomic():
-        stored = Task.objects.select_for_update(no_key=True).get(pk=task.pk)
-        if version is not None and stored.version != version:
-            raise TaskChanged
+        stored = locked(task, versions=versions)
         fields = with_due_date_settled(stored, fields)
         for name, value in fields.items():
             setattr(stored, name, value)
@@ -69,46 +68,81 @@ def update_task(task: Task, *, version: int | None = None, tags: Iterable[str] |
     return stored
 
 
+def locked(task: Task, *, versions: Collection[int] | None) -> Task:
+    """The task as it is stored, and stays until the transaction ends."""
+    stored = Task.objects.select_for_update(no_key=True).get(pk=task.pk)
+    if versions is not None and stored.version not in versions:
+        raise TaskChanged
+    return stored
+
+
 def with_due_date_settled(stored: Task, fields: dict[str, Any]) -> dict[str, Any]:
-    """The changes, with `due_at` at the end of the local day if the task is or becomes an all-day one.
+    """The changes to a stored or a new task, with `due_at` at the end of the local day if it is an all-day one then.
 
     A due date sent back as it was stays where it is; one whose zone changes stays on its day.
     """
-    all_day = fields.get("all_day", stored.all_day)
-    zone = fields.get("timezone", stored.timezone)
     due_at = fields.get("due_at", stored.due_at)
-    if not all_day or due_at is None:
+    if due_at is None:
         return fields
-    if stored.all_day and due_at == stored.due_at:
-        day = day_that_ends(due_at, stored.timezone)
-    else:
-        day = day_of(due_at, zone)
-    return {**fields, "due_at": end_of_day(day, zone)}
+    if not EARLIEST_DUE <= due_at < LATEST_DUE:
+        raise DueDateOutOfRange
+    if not fields.get("all_day", stored.all_day):
+        return fields
+    zone = fields.get("timezone", stored.timezone)
+    is_as_stored = stored.all_day and due_at == stored.due_at
+    day = day_that_ends(due_at, stored.timezone) if is_as_stored else day_of(due_at, zone)
+    due_at = end_of_day(day, zone)
+    if not due_at < LATEST_DUE:
+        raise DueDateOutOfRange
+    return {**fields, "due_at": due_at}
 
 
-def touch(tasks: "QuerySet[Task]") -> None:
+def touch(tasks: QuerySet[Task]) -> None:
     """Let the version grow though no column of the task changed: its tags are part of what a client sees."""
     tasks.update(updated_at=clock())
 
 
 def set_tags(task: Task, *, names: Iterable[str]) -> None:
-    """File the task under these tags alone. Names that differ only in case are one tag."""
-    wanted = {name.lower(): name for name in names}
+    """File the task under these tags alone. Names that differ only in case, as PostgreSQL sees it, are one tag.
+
+    New tags are inserted in one order by everybody, and found ones locked, so that two requests neither wait for
+    each other in a circle nor delete what the other is attaching.
+    """
+    wanted = sorted(set(names), key=lambda name: (name.lower(), name))
     if not wanted and not task.tags.exists():
         return
-    Tag.objects.bulk_create(
-        [Tag(owner_id=task.owner_id, name=name) for name in wanted.values()], ignore_conflicts=True
-    )
-    own = Tag.objects.filter(owner_id=task.owner_id)
-    task.tags.set(tag for tag in own if tag.name.lower() in wanted)
+    Tag.objects.bulk_create([Tag(owner_id=task.owner_id, name=name) for name in wanted], ignore_conflicts=True)
+    own = Tag.objects.filter(owner_id=task.owner_id).alias(folded=Lower("name"))
+    found = own.filter(folded__in=[Lower(Value(name)) for name in wanted])
+    task.tags.set(found.order_by("pk").select_for_update(no_key=True))
 
 
-def complete_task(task: Task) -> Task:
-    return update_task(task, status=Task.Status.DONE)
+def rename_tag(tag: Tag, *, name: str) -> None:
+    """Give the tag another name; TagExists if its owner has another one of that name."""
+    try:
+        with transaction.atomic():
+            Tag.objects.filter(pk=tag.pk).update(name=name)
+            touch(Task.objects.filter(tags=tag))
+    except IntegrityError as error:
+        raise TagExists from error
 
 
-def delete_task(task: Task) -> None:
-    delete_tasks(Task.objects.filter(pk=task.pk))
+def delete_tags(tags: QuerySet[Tag]) -> int:
+    """Delete the tags and take them off their tasks."""
+    with transaction.atomic():
+        ids = list(tags.order_by("pk").select_for_update(of=["self"]).values_list("pk", flat=True))
+        touch(Task.objects.filter(pk__in=Task.tags.through.objects.filter(tag__in=ids).values("task")))
+        Tag.objects.filter(pk__in=ids).delete()
+    return len(ids)
+
+
+def complete_task(task: Task, *, versions: Collection[int] | None = None) -> Task:
+    return update_task(task, versions=versions, status=Task.Status.DONE)
+
+
+def delete_task(task: Task, *, versions: Collection[int] | None = None) -> None:
+    with transaction.atomic():
+        delete_tasks(Task.objects.filter(pk=locked(task, versions=versions).pk))
 
 
 def restore_task(task: Task) -> Task:

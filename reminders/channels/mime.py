@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.encoding import punycode
 
 from reminders.channels.base import DeliveryError, Message
 
@@ -21,10 +22,7 @@ def compose(message: Message) -> EmailMessage:
     mail = EmailMessage(policy=SMTP)
     mail["Subject"] = f"Due {context['due']}: {one_line(message.title)}"
     mail["From"] = sender()
-    try:
-        mail["To"] = Address(addr_spec=message.to)
-    except (ValueError, IndexError, MessageError) as error:
-        raise DeliveryError(f"the address {message.to!r} is not an e-mail address", permanent=True) from error
+    mail["To"] = recipient(message.to)
     mail["Date"] = format_datetime(timezone.now())
     mail["Message-ID"] = message.message_id
     mail["List-Unsubscribe"] = f"<{message.unsubscribe_url}>"
@@ -42,6 +40,15 @@ def describe_due(due_at: datetime, *, zone: str, all_day: bool) -> str:
         local = (due_at - timedelta(microseconds=1)).astimezone(ZoneInfo(zone))
         return f"{local:%a} {local.day} {local:%b %Y}"
     return f"{local:%a} {local.day} {local:%b %Y, %H:%M} ({zone})"
+
+
+def recipient(address: str) -> Address:
+    """The address as a header and SMTP take it: ASCII, an international domain in its xn-- form."""
+    local, _, domain = address.rpartition("@")
+    try:
+        return Address(addr_spec=f"{local}@{punycode(domain)}")
+    except (ValueError, IndexError, MessageError) as error:
+        raise DeliveryError(f"{address!r} is not an e-mail address that can be written to", permanent=True) from error
 
 
 def sender() -> Address:

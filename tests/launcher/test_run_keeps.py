@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable
 
 import pytest
-from tests.launcher.launching import Run, answers, eventually, is_gone, keeper_pid, kill, server_pid
 
 from launcher import servers
+from tests.launcher.launching import Run, answers, eventually, is_gone, keeper_pid, kill, server_pid
 
 Start = Callable[..., Run]
 

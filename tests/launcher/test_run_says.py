@@ -1,13 +1,13 @@
 """What `make run` says: that it is ready, or in one sentence why it is not."""
 
+import ast
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.launcher.launching import Run, User, eventually
+
+from tests.launcher.launching import Run, User
 
 Start = Callable[..., Run]
 
@@ -36,7 +36,7 @@ def test_a_taken_port(start_run: Start) -> None:
     assert said.startswith(f"Port {run.port} is taken by another program: choose another with PORT=")
 
 
-@pytest.mark.parametrize("value", ["eighty", "0", "65536", "-1", "８０００"])
+@pytest.mark.parametrize("value", ["eighty", "0", "65536", "-1", "\uff18\uff10\uff10\uff10"])
 def test_a_port_that_is_none(start_run: Start, value: str) -> None:
     run = start_run(port=value)
 
@@ -65,7 +65,11 @@ def test_a_database_that_cannot_be_prepared(start_run: Start, data_dir: Path) ->
         ("DATABASE_URL", "mysql://u:hidden@localhost/d", "DATABASE_URL must look like postgresql://"),
         ("DATABASE_URL", "postgresql://u:hidden@localhost:x/d", "DATABASE_URL must look like postgresql://"),
         ("DATABASE_URL", "postgresql://u:hidden@127.0.0.1:1/d", "DATABASE_URL points at 127.0.0.1:1, where nothing"),
-        ("DATABASE_URL", "postgresql://u:hidden@no.such.host.invalid/d", "DATABASE_URL points at no.such.host.invalid:5432"),
+        (
+            "DATABASE_URL",
+            "postgresql://u:hidden@no.such.host.invalid/d",
+            "DATABASE_URL points at no.such.host.invalid:5432",
+        ),
         ("REDIS_URL", "http://:hidden@localhost/0", "REDIS_URL must look like redis://"),
         ("REDIS_URL", "redis://:hidden@127.0.0.1:1/0", "REDIS_URL points at 127.0.0.1:1, where nothing"),
         ("REDIS_URL", "redis://", "REDIS_URL must look like redis://"),
@@ -80,7 +84,9 @@ def test_a_wrong_address(start_run: Start, variable: str, url: str, complaint: s
     assert "hidden" not in run.said
 
 
-def test_with_both_addresses_given_nothing_is_embedded(start_run: Start, start_user: Callable[..., User], tmp_path: Path) -> None:
+def test_with_both_addresses_given_nothing_is_embedded(
+    start_run: Start, start_user: Callable[..., User], tmp_path: Path
+) -> None:
     elsewhere = start_user()
     place = tmp_path / "without servers"
 
@@ -92,7 +98,5 @@ def test_with_both_addresses_given_nothing_is_embedded(start_run: Start, start_u
 
 
 def test_an_old_python_is_told_what_to_do(checkout: Path) -> None:
-    import ast
-
     for name in ("__init__.py", "__main__.py"):
         ast.parse((checkout / "launcher" / name).read_text(encoding="utf-8"), feature_version=(3, 6))

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
+
 from tests.launcher.launching import Run, User, answers, eventually, is_gone, kill
 
 Start = Callable[..., Run]

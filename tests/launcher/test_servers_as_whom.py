@@ -69,7 +69,9 @@ def test_an_ordinary_user_needs_nothing_special(start_user: Start, open_place: P
     assert owner(server_pid(open_dir, "database")) == owner(server_pid(open_dir, "broker")) == NOBODY
 
 
-def test_where_namespaces_are_forbidden_another_user_is_taken(start_user: Start, open_place: Path, open_dir: Path) -> None:
+def test_where_namespaces_are_forbidden_another_user_is_taken(
+    start_user: Start, open_place: Path, open_dir: Path
+) -> None:
     before = open_place.stat().st_mode
 
     user = start_user(open_dir, launcher=open_place, prefix=(sys.executable, str(PROGRAMS / "no_namespaces.py")))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psycopg
 import redis
-from tests.launcher.launching import User, answers, eventually, is_gone, keeper_pid, kill, processes_of, server_pid
 
 from launcher import bulletin, servers
+from tests.launcher.launching import User, answers, eventually, is_gone, keeper_pid, kill, processes_of, server_pid
 
 Start = Callable[..., User]
 
@@ -90,7 +90,9 @@ def test_everything_killed_at_once_leaves_nothing_in_the_way(start_user: Start, 
     assert start_user().database == user.database
 
 
-def test_a_keeper_killed_while_it_makes_the_cluster_leaves_nothing_half_made(start_user: Start, empty_dir: Path) -> None:
+def test_a_keeper_killed_while_it_makes_the_cluster_leaves_nothing_half_made(
+    start_user: Start, empty_dir: Path
+) -> None:
     user = start_user()
     eventually(lambda: list(empty_dir.glob("postgres.new-*/data/PG_VERSION")))
 
@@ -102,7 +104,8 @@ def test_a_keeper_killed_while_it_makes_the_cluster_leaves_nothing_half_made(sta
 
 
 def test_a_server_that_outlived_its_keeper_is_stopped_by_the_next(start_user: Start, data_dir: Path) -> None:
-    """As where there is no parent-death signal: the servers are frozen when it comes, so that they are still there."""
+    """As where there is no parent-death signal: the servers are frozen when it comes, so that they are still
+    there."""
     user = start_user()
     assert user.answer
     old = [server_pid(data_dir, key) for key in ("database", "broker")]

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
-from tests.launcher.launching import User, answers, eventually, is_gone, keeper_pid, processes_of, server_pid
 
 from launcher import servers
+from tests.launcher.launching import User, answers, eventually, is_gone, keeper_pid, processes_of, server_pid
 
 Start = Callable[..., User]
 

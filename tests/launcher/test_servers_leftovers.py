@@ -1,4 +1,5 @@
-"""Nothing that an earlier life left in the data directory stands in the way, and what cannot work is said in a sentence."""
+"""Nothing that an earlier life left in the data directory stands in the way, and what cannot work is said in
+a sentence."""
 
 import os
 import shutil
@@ -15,7 +16,10 @@ from tests.launcher.launching import User, answers
 Start = Callable[..., User]
 
 
-@pytest.mark.parametrize("words", ["", "{", "[1]", '{"database": 3, "broker": {"port": "x", "ready": true, "url": "redis://:a@127.0.0.1:1/0"}}'])
+@pytest.mark.parametrize(
+    "words",
+    ["", "{", "[1]", '{"database": 3, "broker": {"port": "x", "ready": true, "url": "redis://:a@127.0.0.1:1/0"}}'],
+)
 def test_a_damaged_memory_costs_new_ports_only(start_user: Start, data_dir: Path, words: str) -> None:
     (data_dir / "servers.json").write_text(words)
     assert servers.running(data_dir) is None
@@ -27,7 +31,16 @@ def test_a_damaged_memory_costs_new_ports_only(start_user: Start, data_dir: Path
 
 
 def test_a_pid_file_whose_number_now_belongs_to_another_program(start_user: Start, data_dir: Path) -> None:
-    lines = [str(os.getpid()), str(data_dir / "postgres/data"), "1700000000", "5432", "", "127.0.0.1", "  123 456", "ready   "]
+    lines = [
+        str(os.getpid()),
+        str(data_dir / "postgres/data"),
+        "1700000000",
+        "5432",
+        "",
+        "127.0.0.1",
+        "  123 456",
+        "ready   ",
+    ]
     (data_dir / "postgres/data/postmaster.pid").write_text("\n".join(lines) + "\n")
 
     user = start_user()
@@ -75,7 +88,9 @@ def test_a_data_directory_that_cannot_be_made(start_user: Start, tmp_path: Path)
     assert user.answer["error"].startswith(f"{tmp_path}/file/data cannot be used (Not a directory)")
 
 
-def test_without_wheels_and_without_programs(start_user: Start, checkout: Path, empty_dir: Path, tmp_path: Path) -> None:
+def test_without_wheels_and_without_programs(
+    start_user: Start, checkout: Path, empty_dir: Path, tmp_path: Path
+) -> None:
     bare = tmp_path / "bare"
     shutil.copytree(checkout, bare, symlinks=True)
     (bare / ".venv").unlink()
@@ -86,7 +101,9 @@ def test_without_wheels_and_without_programs(start_user: Start, checkout: Path, 
     assert "REDIS_URL" in user.answer["error"]
 
 
-def test_without_wheels_the_machines_own_programs_serve(start_user: Start, checkout: Path, empty_dir: Path, tmp_path: Path) -> None:
+def test_without_wheels_the_machines_own_programs_serve(
+    start_user: Start, checkout: Path, empty_dir: Path, tmp_path: Path
+) -> None:
     if not (shutil.which("redis-server") and list(Path("/usr/lib/postgresql").glob("*/bin/postgres"))):
         pytest.skip("this machine has no PostgreSQL and Redis of its own")
     bare = tmp_path / "bare"

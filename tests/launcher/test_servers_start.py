@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psycopg
 import redis
-from tests.launcher.launching import PROGRAMS, User, answers, eventually, keeper_pid, processes_of
 
 from launcher import servers
 from launcher.servers import Urls
+from tests.launcher.launching import PROGRAMS, User, answers, eventually, keeper_pid, processes_of
 
 Start = Callable[..., User]
 
@@ -21,7 +21,9 @@ def test_the_first_user_gets_servers_that_work(start_user: Start, empty_dir: Pat
     user = start_user()
 
     with psycopg.connect(user.database) as connection:
-        row = connection.execute("SELECT current_user, current_database(), upper('é'), current_setting('fsync')").fetchone()
+        row = connection.execute(
+            "SELECT current_user, current_database(), upper('é'), current_setting('fsync')"
+        ).fetchone()
     with redis.Redis.from_url(user.broker) as client:
         durable = client.config_get("appendonly")
 
@@ -110,7 +112,9 @@ def test_a_wrong_password_is_refused(start_user: Start, data_dir: Path) -> None:
     user = start_user()
     wrong = user.database.replace(user.database.split(":")[2].split("@")[0], "guess")
 
-    refused = subprocess.run([sys.executable, "-c", f"import psycopg; psycopg.connect({wrong!r})"], capture_output=True, check=False)
+    refused = subprocess.run(
+        [sys.executable, "-c", f"import psycopg; psycopg.connect({wrong!r})"], capture_output=True, check=False
+    )
 
     assert b"password authentication failed" in refused.stderr
 

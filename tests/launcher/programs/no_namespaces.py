@@ -1,4 +1,5 @@
-"""Runs a program that may not make a user namespace, as in a container of Docker: a seccomp filter refuses unshare."""
+"""Runs a program that may not make a user namespace, as in a container of Docker: a seccomp filter refuses
+unshare."""
 
 import ctypes
 import os
@@ -18,4 +19,4 @@ libc = ctypes.CDLL(None, use_errno=True)
 for call in ((PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), (PR_SET_SECCOMP, MODE_FILTER, program, 0, 0)):
     if libc.prctl(*call) != 0:
         sys.exit(f"no seccomp: {os.strerror(ctypes.get_errno())}")
-os.execvp(sys.argv[1], sys.argv[1:])
+os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - that is all it is for

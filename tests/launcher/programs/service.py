@@ -1,4 +1,5 @@
-"""A process of the stand-in: web (answers /readyz), worker (has a helper process), beat (plain), or one that always fails."""
+"""A process of the stand-in: web (answers /readyz), worker (has a helper process), beat (plain), or one that
+always fails."""
 
 import http.server
 import os

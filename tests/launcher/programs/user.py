@@ -1,4 +1,5 @@
-"""Attaches to the servers of a data directory, says where they are, and stays until it is told to leave (end of input)."""
+"""Attaches to the servers of a data directory, says where they are, and stays until it is told to leave (end
+of input)."""
 
 import json
 import os

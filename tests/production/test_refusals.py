@@ -1,0 +1,77 @@
+"""A setting that cannot be right stops every process at once, with a sentence that names it."""
+
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.production.running import environment
+
+GOOD = {
+    "SECRET_KEY": "a long random text, as far as this test is concerned",
+    "DATABASE_URL": "postgresql://taskapp:hidden@127.0.0.1:1/taskapp",
+    "REDIS_URL": "redis://:hidden@127.0.0.1:1/0",
+}
+PROGRAMS = {
+    "manage.py": ["python", "manage.py", "check"],
+    "gunicorn": ["gunicorn", "-c", "python:config.gunicorn", "config.wsgi"],
+    "worker": ["celery", "-A", "config", "worker"],
+    "beat": ["celery", "-A", "config", "beat"],
+}
+BAD = [
+    ("SECRET_KEY", ""),
+    ("ALLOWED_HOSTS", "*"),
+    ("DATABASE_URL", "mysql://taskapp:hidden@localhost/taskapp"),
+    ("DATABASE_URL", "postgresql://taskapp:hidden@localhost"),
+    ("DATABASE_URL", "postgresql://taskapp:hidden@localhost:port/taskapp"),
+    ("REDIS_URL", "http://:hidden@localhost:6379/0"),
+    ("REDIS_URL", "redis://:hidden@localhost:port/0"),
+    ("EMAIL_URL", "localhost"),
+    ("EMAIL_URL", "smtp://user:hidden@localhost:port"),
+    ("EMAIL_FROM", "nobody"),
+    ("PUBLIC_URL", "tasks.example.org"),
+    ("PUBLIC_URL", "http://["),
+    ("TIME_ZONE", "Mars/Olympus_Mons"),
+    ("PORT", "eighty"),
+    ("PORT", "65536"),
+    ("DEBUG", "perhaps"),
+    ("REMINDER_WINDOW_HOURS", "0"),
+    ("REMINDER_CHECK_INTERVAL_MINUTES", "soon"),
+]
+
+
+@pytest.fixture(scope="session")
+def free_port() -> str:
+    """Where nothing listens, so that a gunicorn that starts after all does not fail for another reason."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return str(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(("variable", "value"), BAD)
+def test_it_says_what_to_correct(image: Path, program: str, variable: str, value: str, free_port: str):
+    env = environment(**{**GOOD, "PORT": free_port, variable: value})
+
+    with subprocess.Popen(
+        PROGRAMS[program], cwd=image, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        try:
+            said, _ = process.communicate(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            said, _ = process.communicate(timeout=15)
+            pytest.fail(f"it did not end: {said[-1000:]}", pytrace=False)
+
+    assert process.returncode == 1, said
+    assert "Traceback" not in said
+    assert "hidden" not in said
+    assert variable in sentence(said)
+
+
+def sentence(said: str) -> str:
+    """The one thing that is ours in what a program printed; it may take a second line."""
+    lines = said.strip().splitlines()
+    (start,) = (number for number, line in enumerate(lines) if line.startswith("taskapp: "))
+    return " ".join(lines[start : start + 2])
