@@ -24,7 +24,7 @@ class StrictFilterBackend(DjangoFilterBackend):  # type: ignore[misc]
         if can_be_searched(view):
             known.add("search")
         if unknown := set(request.query_params) - known:
-            raise ValidationError({name: "There is no such filter." for name in sorted(unknown)})
+            raise ValidationError(dict.fromkeys(sorted(unknown), "There is no such filter."))
         if len(request.query_params.get("search", "")) > LONGEST_SEARCH:
             raise ValidationError({"search": f"Search for at most {LONGEST_SEARCH} characters."})
         return super().filter_queryset(request, queryset, view)

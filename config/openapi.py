@@ -54,7 +54,7 @@ class ProblemAutoSchema(AutoSchema):
         for status in sorted(self.problems() | {int(code) for code in bodies if code >= "400"}):
             response = OpenApiResponse(ProblemSerializer, DESCRIPTIONS[status])
             bodies[str(status)] = self._get_response_for_code(response, str(status), [PROBLEM])  # type: ignore[no-untyped-call]
-        return bodies
+        return dict(sorted(bodies.items()))
 
     def problems(self) -> set[int]:
         """What can go wrong besides what the view itself names."""
@@ -66,7 +66,7 @@ class ProblemAutoSchema(AutoSchema):
             found |= {403}
         if "{" in self.path or self._is_list_view():
             found |= {404}  # for a list: behind its last page
-        if self.get_request_serializer() is not None and self.method in {"POST", "PUT", "PATCH"}:
+        if self.method in {"POST", "PUT", "PATCH"} and self.get_request_serializer() is not None:
             found |= {413, 415}
         return found
 

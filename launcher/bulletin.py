@@ -6,7 +6,8 @@ keeper, and one that finds it unlocked reads a memory: good for wishing the same
 connecting. No pid is compared, nothing has to be cleaned up.
 
 Content: {"database" and "broker": {"ready", "url", "port", "pid", "born", "error", "failed_at"}}, all but
-`ready` where known."""
+`ready` where known.
+"""
 
 import json
 import os

@@ -3,7 +3,8 @@ it ends.
 
 It waits one second before the first new start, twice as long before each further one, up to half a minute; a
 minute of life makes it a first one again. When it keeps ending, only the last lines of each attempt are
-shown."""
+shown.
+"""
 
 import collections
 import signal

@@ -1,5 +1,6 @@
 """The two commands: `run`, which is what `make run` starts, and `install`, which the other targets begin
-with."""
+with.
+"""
 
 import argparse
 import os

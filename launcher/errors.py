@@ -1,7 +1,8 @@
 """Everything that can go wrong because of the machine or its settings.
 
 The docstring is the message: one sentence for the person at the terminal, which says what to do. Facts are
-filled in by name."""
+filled in by name.
+"""
 
 import errno
 

@@ -9,7 +9,8 @@ whatever locks it was given until then: the embedded servers stay for those who 
 next start waits.
 
 The guard itself may be killed, too: the supervisor then starts another. If both are killed at once, the next
-start reads DATA_DIR/children.json and does the same."""
+start reads DATA_DIR/children.json and does the same.
+"""
 
 import contextlib
 import json

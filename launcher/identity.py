@@ -8,7 +8,8 @@ An ordinary user just runs it. For root, and for a uid without a name (container
    belongs to that user, and DATA_DIR, nothing above it, becomes passable for that user's group.
 
 Each is tried out by running `postgres --version` in the data directory. No user is made, no parent directory
-is touched."""
+is touched.
+"""
 
 import os
 import pwd

@@ -6,7 +6,8 @@ Packages are pinned with hashes and complete, so pip has nothing to resolve. The
 when only the launcher is killed, the next one waits for that pip before it clears up.
 
 A .venv that is a symbolic link belongs to somebody else: it is used while its stamp fits, and never written
-to."""
+to.
+"""
 
 import contextlib
 import hashlib

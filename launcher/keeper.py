@@ -5,7 +5,8 @@
 Started detached by `launcher.servers.attach`, whose docstring has the protocol. Single-threaded on purpose:
 Linux's parent-death signal counts from the thread that forked. Its log is DATA_DIR/log/keeper.log; its
 standard output is a pipe to whoever started it, which carries one sentence when it fails and is closed when
-it is past failing."""
+it is past failing.
+"""
 
 import contextlib
 import os

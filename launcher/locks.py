@@ -1,5 +1,6 @@
 """Advisory locks (flock) on files. The kernel drops them with the last process that holds them, however it
-dies."""
+dies.
+"""
 
 import fcntl
 import os

@@ -4,7 +4,8 @@
 Both are made in a directory beside it, which is renamed when it is complete: killed half-way, the next start
 begins anew. The role owns the database and may create others (tests do), but is no superuser, as on a
 well-kept real server. The superuser's password is thrown away: whoever has the files can always enter with
-`postgres --single`."""
+`postgres --single`.
+"""
 
 import os
 import secrets

@@ -1,5 +1,6 @@
 """Looking at processes that are not our children, and ending their groups, without mistaking a stranger for
-one of them."""
+one of them.
+"""
 
 import contextlib
 import os

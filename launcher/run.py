@@ -2,7 +2,8 @@
 asked to stop.
 
 In order: one run per data directory (run.lock); what an earlier, killed run left is over (guard.lock,
-children.json); the settings make sense; servers; database; processes; the word that it is ready."""
+children.json); the settings make sense; servers; database; processes; the word that it is ready.
+"""
 
 import os
 import subprocess
@@ -17,7 +18,7 @@ from launcher.guard import Guard, end_leftovers
 from launcher.locks import EXCLUSIVE, LockFile
 from launcher.places import CHECKOUT, VENV, data_dir, make_data_dir
 from launcher.ports import LOOPBACK
-from launcher.processes import end_groups, wait_until
+from launcher.processes import born, end_groups, wait_until
 from launcher.servers import Urls
 from launcher.stopping import Parent, Stop, StopRequest
 from launcher.supervisor import Supervisor
@@ -126,16 +127,24 @@ class Run:
     def prepare(self, guard: Guard) -> None:
         """In a group of its own: a Ctrl-C is for us, and we pass it on."""
         self.terminal.say("Preparing the database …")
-        command = [PYTHON, "manage.py", "prepare"]
         process = subprocess.Popen(
-            command, cwd=CHECKOUT, env=self.environment(), stdin=subprocess.DEVNULL, start_new_session=True
+            [PYTHON, "manage.py", "prepare"],
+            cwd=CHECKOUT,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         guard.watch(process.pid)
         try:
             with self.stop.interruptible():
+                for line in process.stdout or ():
+                    self.terminal.say(line.rstrip())
                 process.wait()
         finally:
-            end_groups([(process.pid, None)] if process.poll() is None else [], 5)
+            end_groups([(process.pid, born(process.pid))] if process.poll() is None else [], 5)
+            process.wait()
             guard.forget(process.pid)
         if process.returncode:
             raise PrepareFailedError(code=process.returncode)

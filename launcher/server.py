@@ -5,7 +5,8 @@ A server is a foreground child of the keeper, in a session of its own, so that C
 reach it. On Linux the kernel stops it when the keeper dies; elsewhere the next keeper does (`stop_leftover`).
 
 The port is free to choose until the server was ready once. From then on somebody may have its URL, so it
-stays."""
+stays.
+"""
 
 import os
 import signal

@@ -3,13 +3,15 @@
     urls = attach(data_dir, database=True, broker=True)
 
 From then on this process and its forks count as users, until they end, however they end. When the last one is
-gone the servers stop. Nothing is counted and no pid is trusted: everything rests on three locks of the
-kernel, which it drops with the processes.
+gone the servers stop. Nothing is counted: everything rests on locks of the kernel, which drops them with the
+processes that hold them.
 
-Files in DATA_DIR users.lock     every user holds it shared; the keeper asks for it exclusively four times a
-second, and when it gets it there are no users left servers.lock   the keeper holds it exclusively as long as
-it lives: one keeper, so one PostgreSQL on the files servers.json   what is served and where; locked by the
-keeper that stands by it (`launcher.bulletin`), otherwise a memory
+Files in DATA_DIR
+    users.lock     every user holds it shared; the keeper asks for it exclusively four times a second, and when
+                   it gets it there are no users left
+    servers.lock   the keeper holds it exclusively as long as it lives: one keeper, so one PostgreSQL on the files
+    servers.json   what is served and where; locked by the keeper that stands by it (`launcher.bulletin`),
+                   otherwise a memory
 
 A client (1) takes users.lock shared, then (2) reads servers.json; if it is locked and what it needs is ready,
 that is all. Else it (3) wishes for what the keeper does not serve, or, where servers.lock is free, starts a
@@ -30,7 +32,8 @@ Why nothing goes wrong
   another program is told apart by the command line and removed, under servers.lock.
 - A server dies: the keeper starts it again on its port; until then servers.json says that it is not ready.
 - DATA_DIR is deleted under a running keeper: its lock file is no longer the one at the path, so it stops and
-  leaves; clients make new files."""
+  leaves; clients make new files.
+"""
 
 import os
 import select

@@ -2,7 +2,8 @@
 
 While things are set up, a signal ends the wait at once (`interruptible`). Afterwards it only leaves a note,
 which the main loop reads: nothing may be torn between starting a process and remembering it. A second Ctrl-C
-asks to hurry."""
+asks to hurry.
+"""
 
 import contextlib
 import os
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from launcher.processes import IS_LINUX
+from launcher.processes import IS_LINUX, command_line
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What one Ctrl-C may deliver twice: from the terminal, and passed on by another program.
@@ -64,13 +65,13 @@ class Parent:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._caught = self._signals_caught()
+        self._caught = self._signals_caught() if "make" in command_line(pid).partition(" ")[0] else 0
 
     def wants_us(self) -> bool:
         if os.getppid() != self._pid:
             return False
         # make puts the default action back when it has caught one of them.
-        return not self._caught or self._signals_caught() == self._caught
+        return not self._caught & ~self._signals_caught()
 
     def _signals_caught(self) -> int:
         if not IS_LINUX:

@@ -1,7 +1,8 @@
 """Keeps the processes of `make run` running, and stops them in the reverse order of the table.
 
 It is single-minded: a tick every tenth of a second starts what is due and notices what has ended. Whatever
-happens to the supervisor itself, `launcher.guard` stops the processes."""
+happens to the supervisor itself, `launcher.guard` stops the processes.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

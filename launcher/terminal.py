@@ -2,8 +2,10 @@
 progress.
 
 The reader may go away (a closed terminal, `| head`): then nothing is printed any more, and everything else
-goes on."""
+goes on.
+"""
 
+import os
 import sys
 import threading
 import time
@@ -56,5 +58,5 @@ class Terminal:
             sys.stdout.write(text.encode("ascii", "replace").decode())
             sys.stdout.flush()
         except (OSError, ValueError):
-            # ValueError: closed while the interpreter ends.
-            pass
+            # Nobody reads any more. Python itself must not complain about that at its end, either.
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115

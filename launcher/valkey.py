@@ -1,7 +1,8 @@
 """The embedded Valkey (or the machine's own valkey-server or redis-server): `DATA_DIR/valkey`.
 
 Durable enough for a doorbell: what was written more than a second ago survives any crash. The password stands
-in the configuration file, for a command line can be read by everybody."""
+in the configuration file, for a command line can be read by everybody.
+"""
 
 import secrets
 import signal

@@ -1,5 +1,6 @@
 """What the supervisor looks at while everything runs: is the web page there yet, do the servers still have
-their keeper?"""
+their keeper?
+"""
 
 import socket
 import threading

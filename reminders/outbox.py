@@ -79,7 +79,7 @@ def read(name: str) -> Mail | None:
         parsed = message_from_bytes(path_of(name).read_bytes(), policy=policy.default)
     except OSError:
         return None
-    body = parsed.get_body(("plain",))  # type: ignore[attr-defined]
+    body = parsed.get_body(("plain",))
     return Mail(
         name=name, date=str(parsed["Date"]), sender=str(parsed["From"]), to=str(parsed["To"]),
         subject=str(parsed["Subject"]), message_id=str(parsed["Message-ID"]), text=body.get_content() if body else "",

@@ -27,7 +27,9 @@ class ScheduleViewSet(viewsets.ReadOnlyModelViewSet[PeriodicTask]):
     ordering = ["name"]
     lookup_value_regex = "[0-9]+"
 
-    @extend_schema(request=None, responses={202: OpenApiResponse(ScheduleSerializer, "Beat publishes it within a second.")})
+    @extend_schema(
+        request=None, responses={202: OpenApiResponse(ScheduleSerializer, "Beat publishes it within a second.")}
+    )
     @action(detail=True, methods=["post"])
     def run(self, request: Request, pk: str) -> Response:
         """Run the job once now, besides its schedule."""
@@ -36,7 +38,7 @@ class ScheduleViewSet(viewsets.ReadOnlyModelViewSet[PeriodicTask]):
         return Response(self.get_serializer(schedule).data, status=status.HTTP_202_ACCEPTED)
 
 
-class JobFilter(filters.FilterSet):
+class JobFilter(filters.FilterSet):  # type: ignore[misc]
     job = filters.CharFilter(field_name="task_name", max_length=255)
     status = filters.CharFilter(max_length=50)
 
@@ -54,5 +56,6 @@ class JobViewSet(viewsets.ReadOnlyModelViewSet[TaskResult]):
     filterset_class = JobFilter
     lookup_field = "task_id"
     lookup_url_kwarg = "id"
+    lookup_value_regex = r"[\w-]+"
     ordering_fields = ["date_done", "date_created", "id"]
     ordering = ["-date_done"]

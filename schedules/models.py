@@ -12,6 +12,7 @@ class RunRequest(models.Model):
     schedule = models.ForeignKey(PeriodicTask, on_delete=models.CASCADE, related_name="run_requests")
     requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     requested_at = models.DateTimeField(db_default=Now())
+    taken_at = models.DateTimeField(null=True, help_text="When a beat began to publish it.")
     published_at = models.DateTimeField(null=True)
 
     class Meta:

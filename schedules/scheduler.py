@@ -61,6 +61,12 @@ class WakefulScheduler(DatabaseScheduler):  # type: ignore[misc]
         self.publish(self.Entry(model, app=self.app))
 
     def setup_schedule(self) -> None:
-        """Read the schedules. Unlike the original this adds none: an administrator's edits and deletions stand."""
-        self.schedule  # noqa: B018 (the property reads them)
+        """Read the schedules. Unlike the original this adds none: an administrator's edits and deletions stand.
 
+        The time of the last change is noted first, and given where there is none: the original takes the first time
+        that it sees for one that it has read already, and misses that edit for five minutes.
+        """
+        if self.Changes.last_change() is None:
+            self.Changes.update_changed()
+        self._last_timestamp = self.Changes.last_change()
+        self.schedule  # noqa: B018 (the property reads them)

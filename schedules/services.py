@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
@@ -14,6 +14,9 @@ from schedules.models import RunRequest
 
 PRUNE_BATCH = 5_000
 
+TAKEN_FOR = timedelta(seconds=10)
+"""A run that was taken so long ago and not published was taken by a beat that died."""
+
 
 def request_run(schedules: Iterable[PeriodicTask], *, by: User) -> int:
     """Ask for one run of each schedule's job, besides its ticks; beat publishes it within a second."""
@@ -21,18 +24,26 @@ def request_run(schedules: Iterable[PeriodicTask], *, by: User) -> int:
 
 
 def publish_requests(publish: Callable[[PeriodicTask], None]) -> int:
-    """Publish every run that was asked for, each by one caller of many. What fails to go out stays asked for."""
+    """Publish every run that was asked for; return how many.
+
+    Each is taken by one caller of many, and again if that one died before it said that the message was out. No
+    transaction is open while it publishes, for beat's scheduler closes connections of its own accord.
+    """
     published = 0
-    while True:
-        with transaction.atomic():
-            waiting = RunRequest.objects.filter(published_at=None).order_by("id")
-            request = waiting.select_for_update(of=("self",), skip_locked=True).select_related("schedule").first()
-            if request is None:
-                return published
-            publish(request.schedule)
-            request.published_at = Now()
-            request.save(update_fields=["published_at"])
-            published += 1
+    while (request := take_request()) is not None:
+        publish(request.schedule)
+        RunRequest.objects.filter(pk=request.pk).update(published_at=Now())
+        published += 1
+    return published
+
+
+def take_request() -> RunRequest | None:
+    """The oldest run that was asked for and that nobody is publishing, now taken by the caller."""
+    free = Q(taken_at=None) | Q(taken_at__lt=Now() - TAKEN_FOR)
+    for request in RunRequest.objects.filter(free, published_at=None).select_related("schedule").order_by("id"):
+        if RunRequest.objects.filter(free, pk=request.pk, published_at=None).update(taken_at=Now()):
+            return request
+    return None
 
 
 def next_run_at(schedule: PeriodicTask) -> datetime | None:

@@ -3,19 +3,22 @@
 import hashlib
 import json
 import re
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
 
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from taskapp import services
-from taskapp.errors import KeyReused, TaskChanged
+from taskapp.errors import KeyReusedError, TagExistsError, TaskChangedError
 from taskapp.filters import TaskFilter
 from taskapp.models import Tag, Task
 from taskapp.serializers import TagSerializer, TaskSerializer
@@ -31,7 +34,12 @@ IF_MATCH = OpenApiParameter(
 )  # fmt: skip
 
 
-class Conflict(APIException):
+ETAG = OpenApiParameter(
+    "ETag", str, OpenApiParameter.HEADER, response=[200, 201], description="The version of the task, for If-Match."
+)
+
+
+class KeyReusedProblem(APIException):
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
     default_code = "idempotency_key_reused"
 
@@ -41,17 +49,34 @@ class PreconditionFailed(APIException):
     default_code = "version_changed"
 
 
+@contextmanager
+def errors_as_http() -> Iterator[None]:
+    try:
+        yield
+    except TaskChangedError as error:
+        raise PreconditionFailed(str(error)) from error
+    except KeyReusedError as error:
+        raise KeyReusedProblem(str(error)) from error
+    except Task.DoesNotExist as error:  # purged between being found and being locked
+        raise NotFound from error
+
+
+CHANGE = extend_schema(parameters=[IF_MATCH, ETAG], responses={200: TaskSerializer, 412: None})
+
+
 @extend_schema_view(
     create=extend_schema(
-        parameters=[IDEMPOTENCY_KEY],
+        parameters=[IDEMPOTENCY_KEY, ETAG],
         responses={
             201: TaskSerializer,
             200: OpenApiResponse(TaskSerializer, "The task that this Idempotency-Key made before."),
-            422: OpenApiResponse(description="The Idempotency-Key was used with other content."),
+            422: None,
         },
     ),
-    update=extend_schema(parameters=[IF_MATCH]),
-    partial_update=extend_schema(parameters=[IF_MATCH]),
+    retrieve=extend_schema(parameters=[ETAG]),
+    update=CHANGE,
+    partial_update=CHANGE,
+    destroy=extend_schema(parameters=[IF_MATCH], responses={204: None, 412: None}),
 )
 class TaskViewSet(viewsets.ModelViewSet[Task]):
     """Your tasks. Deleting one leaves a tombstone that `restore/` brings back."""
@@ -65,56 +90,63 @@ class TaskViewSet(viewsets.ModelViewSet[Task]):
     lookup_value_regex = "[0-9]+"
 
     def get_queryset(self) -> QuerySet[Task]:
-        tasks = Task.objects.owned_by(self.request.user).prefetch_related("tags")  # type: ignore[arg-type]
-        asked_for_deleted = self.action == "list" and "deleted" in self.request.query_params
+        """Deleted tasks are met by those alone who ask for them: `restore/`, and the list with `?deleted=`."""
+        tasks = Task.objects.owned_by(cast(User, self.request.user)).prefetch_related("tags")
+        asked_for_deleted = self.action == "list" and self.request.query_params.get("deleted")
         return tasks if asked_for_deleted or self.action == "restore" else tasks.present()
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        key, made = request.headers.get("Idempotency-Key"), True
-        if key is None:
-            task = services.create_task(request.user, **serializer.validated_data)
-        else:
-            task, made = self._create_once(request, valid_key(key), serializer.validated_data)
-        return Response(
-            self.get_serializer(task).data,
-            status=status.HTTP_201_CREATED if made else status.HTTP_200_OK,
-            headers={"Location": request.build_absolute_uri(f"{task.pk}/"), "ETag": etag(task)},
-        )
+        task, is_new = self._create(request, serializer.validated_data)
+        response = self._answer(task)
+        if is_new:
+            response.status_code = status.HTTP_201_CREATED
+            response["Location"] = self.reverse_action("detail", [task.pk])
+        return response
 
-    def _create_once(self, request: Request, key: str, fields: dict[str, Any]) -> tuple[Task, bool]:
-        try:
-            return services.create_task_once(request.user, key=key, fingerprint=fingerprint(request.data), **fields)
-        except KeyReused as error:
-            raise Conflict(str(error)) from error
+    def _create(self, request: Request, fields: dict[str, Any]) -> tuple[Task, bool]:
+        owner = cast(User, request.user)
+        key = request.headers.get("Idempotency-Key")
+        if key is None:
+            return services.create_task(owner, **fields), True
+        with errors_as_http():
+            return services.create_task_once(owner, key=valid_key(key), fingerprint=fingerprint(request.data), **fields)
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        task = self.get_object()
-        return Response(self.get_serializer(task).data, headers={"ETag": etag(task)})
+        return self._answer(self.get_object())
 
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         task = self.get_object()
         serializer = self.get_serializer(task, data=request.data, partial=kwargs.get("partial", False))
         serializer.is_valid(raise_exception=True)
-        try:
-            task = services.update_task(task, version=wanted_version(request), **serializer.validated_data)
-        except TaskChanged as error:
-            raise PreconditionFailed(str(error)) from error
-        return Response(self.get_serializer(task).data, headers={"ETag": etag(task)})
+        with errors_as_http():
+            task = services.update_task(task, versions=wanted_versions(request, task), **serializer.validated_data)
+        return self._answer(task)
 
-    def perform_destroy(self, instance: Task) -> None:
-        services.delete_task(instance)
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        task = self.get_object()
+        with errors_as_http():
+            services.delete_task(task, versions=wanted_versions(request, task))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(request=None, responses=TaskSerializer, description="Mark the task as done.")
+    @extend_schema(
+        request=None, parameters=[IF_MATCH, ETAG], responses={200: TaskSerializer, 412: None},
+        description="Mark the task as done.",
+    )  # fmt: skip
     @action(detail=True, methods=["post"])
     def complete(self, request: Request, pk: str) -> Response:
-        return Response(self.get_serializer(services.complete_task(self.get_object())).data)
+        task = self.get_object()
+        with errors_as_http():
+            return self._answer(services.complete_task(task, versions=wanted_versions(request, task)))
 
-    @extend_schema(request=None, responses=TaskSerializer, description="Bring a deleted task back.")
+    @extend_schema(request=None, parameters=[ETAG], responses=TaskSerializer, description="Bring a deleted task back.")
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, pk: str) -> Response:
-        return Response(self.get_serializer(services.restore_task(self.get_object())).data)
+        return self._answer(services.restore_task(self.get_object()))
+
+    def _answer(self, task: Task) -> Response:
+        return Response(self.get_serializer(task).data, headers={"ETag": etag(task)})
 
 
 class TagViewSet(
@@ -134,23 +166,31 @@ class TagViewSet(
         return Tag.objects.filter(owner=self.request.user)  # type: ignore[misc]
 
     def perform_update(self, serializer: BaseSerializer[Tag]) -> None:
-        name = serializer.validated_data.get("name", "")
-        if self.get_queryset().filter(name__iexact=name).exclude(pk=self.kwargs["pk"]).exists():
-            raise ValidationError({"name": "You have another tag of this name."})
-        serializer.save()
+        tag = cast(Tag, serializer.instance)
+        tag.name = serializer.validated_data.get("name", tag.name)
+        try:
+            services.rename_tag(tag, name=tag.name)
+        except TagExistsError as error:
+            raise ValidationError({"name": str(error)}) from error
+
+    def perform_destroy(self, instance: Tag) -> None:
+        services.delete_tags(Tag.objects.filter(pk=instance.pk))
 
 
 def etag(task: Task) -> str:
     return f'"{task.pk}-{task.version}"'
 
 
-def wanted_version(request: Request) -> int | None:
-    """The version that If-Match names; None without the header or with `*`. A foreign ETag matches no version."""
+def wanted_versions(request: Request, task: Task) -> set[int] | None:
+    """The versions that If-Match admits; None, which is any, without the header or with `*`.
+
+    Whatever is no ETag of this task matches no version.
+    """
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":
         return None
-    match = re.fullmatch(r'"[0-9]{1,19}-([0-9]{1,10})"', header.strip())
-    return int(match[1]) if match else -1
+    matches = [re.fullmatch(rf'"{task.pk}-([0-9]{{1,10}})"', each.strip()) for each in header.split(",")]
+    return {int(match[1]) for match in matches if match}
 
 
 def valid_key(key: str) -> str:

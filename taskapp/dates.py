@@ -3,15 +3,14 @@
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-
 EARLIEST_DUE = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST_DUE = datetime(9000, 1, 1, tzinfo=UTC)
 """A due date lies between these, so that no offset of a rule leads out of the calendar."""
 
 
 def midday(day: date, zone: str) -> datetime:
-    """An instant that is surely on this local day."""
-    return datetime.combine(day, time(12), ZoneInfo(zone)).astimezone(UTC)
+    """An instant that is surely on this local day. Not in UTC, where the first day would leave the calendar."""
+    return datetime.combine(day, time(12), ZoneInfo(zone))
 
 
 def end_of_day(day: date, zone: str) -> datetime:

@@ -6,17 +6,17 @@ class TaskError(Exception):
         return str(self.__doc__)
 
 
-class KeyReused(TaskError):
+class KeyReusedError(TaskError):
     """This Idempotency-Key was used before with other content; use a new key for a new task."""
 
 
-class TaskChanged(TaskError):
+class TaskChangedError(TaskError):
     """The task has changed since the version that If-Match names; fetch it again and repeat the change."""
 
 
-class DueDateOutOfRange(TaskError):
+class DueDateOutOfRangeError(TaskError):
     """This must lie between the years 1900 and 9000."""
 
 
-class TagExists(TaskError):
+class TagExistsError(TaskError):
     """There is another tag of this name."""

@@ -8,8 +8,10 @@ from rest_framework import serializers
 
 from accounts.fields import InstantField, PlainTextField, StrictBooleanField, TimezoneField
 from accounts.models import Preference
-from taskapp.dates import EARLIEST_DUE, LATEST_DUE, midday
+from taskapp.dates import midday
+from taskapp.errors import DueDateOutOfRangeError
 from taskapp.models import Tag, Task
+from taskapp.services import with_due_date_settled
 
 MOST_TAGS = 50
 
@@ -28,13 +30,15 @@ class TagNamesField(serializers.ListField):
     child = PlainTextField(max_length=50)
 
     def to_representation(self, data: Any) -> list[str]:
-        return sorted(tag.name for tag in data.all())
+        return sorted((tag.name for tag in data.all()), key=str.lower)
 
 
 class TaskSerializer(serializers.ModelSerializer[Task]):
     title = PlainTextField(max_length=500)
     description = PlainTextField(max_length=50_000, multiline=True, required=False, allow_blank=True)
-    due_at = InstantField(required=False, allow_null=True, help_text="With an offset; for an all-day task a date will do.")
+    due_at = InstantField(
+        required=False, allow_null=True, help_text="With an offset; for an all-day task a date will do."
+    )
     all_day = StrictBooleanField(required=False, help_text="Due by the end of that local day.")
     timezone = TimezoneField(required=False, help_text="IANA name; your own zone if it is left out.")
     tags = TagNamesField(required=False, max_length=MOST_TAGS)
@@ -59,11 +63,10 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if self.instance is None:
             attrs.setdefault("timezone", self._own_zone())
-        due_at = attrs.get("due_at")
-        if due_at and not EARLIEST_DUE <= due_at < LATEST_DUE:
-            raise serializers.ValidationError(
-                {"due_at": f"This must lie between the years {EARLIEST_DUE.year} and {LATEST_DUE.year}."}
-            )
+        try:
+            with_due_date_settled(self.instance or Task(), attrs)
+        except DueDateOutOfRangeError as error:
+            raise serializers.ValidationError({"due_at": str(error)}) from error
         return attrs
 
     def _bare_date(self, data: Any) -> date | None:

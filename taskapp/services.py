@@ -10,7 +10,7 @@ from django.db.models import QuerySet, Value
 from django.db.models.functions import Lower
 
 from taskapp.dates import EARLIEST_DUE, LATEST_DUE, day_of, day_that_ends, end_of_day
-from taskapp.errors import DueDateOutOfRange, KeyReused, TagExists, TaskChanged
+from taskapp.errors import DueDateOutOfRangeError, KeyReusedError, TagExistsError, TaskChangedError
 from taskapp.models import IdempotencyKey, Tag, Task, TaskQuerySet
 from work.step import clock, in_
 
@@ -18,7 +18,7 @@ KEYS_KEPT = timedelta(days=7)
 
 
 def create_task(owner: User, *, tags: Iterable[str] = (), **fields: Any) -> Task:
-    """Make a task. Tags are names, made on first use. An all-day task is due at the end of the local day of `due_at`."""
+    """Make a task. Tags are names, made on first use. An all-day task is due at the end of the day of `due_at`."""
     task = Task(owner=owner, **with_due_date_settled(Task(), fields))
     with transaction.atomic():
         task.save()
@@ -38,7 +38,7 @@ def create_task_once(owner: User, *, key: str, fingerprint: str, **fields: Any) 
         )
         row = IdempotencyKey.objects.select_for_update(of=["self"]).select_related("task").get(owner=owner, key=key)
         if row.fingerprint != fingerprint:
-            raise KeyReused
+            raise KeyReusedError
         if row.task is not None:
             return row.task, False
         row.task = create_task(owner, **fields)
@@ -49,7 +49,7 @@ def create_task_once(owner: User, *, key: str, fingerprint: str, **fields: Any) 
 def update_task(
     task: Task, *, versions: Collection[int] | None = None, tags: Iterable[str] | None = None, **fields: Any
 ) -> Task:
-    """Change the given fields; with `versions`, only while the task is at one of them (else TaskChanged).
+    """Change the given fields; with `versions`, only while the task is at one of them (else TaskChangedError).
 
     The stored row is locked and only what was given is written, so that two people's changes to different fields
     both stand.
@@ -72,7 +72,7 @@ def locked(task: Task, *, versions: Collection[int] | None) -> Task:
     """The task as it is stored, and stays until the transaction ends."""
     stored = Task.objects.select_for_update(no_key=True).get(pk=task.pk)
     if versions is not None and stored.version not in versions:
-        raise TaskChanged
+        raise TaskChangedError
     return stored
 
 
@@ -82,10 +82,10 @@ def with_due_date_settled(stored: Task, fields: dict[str, Any]) -> dict[str, Any
     A due date sent back as it was stays where it is; one whose zone changes stays on its day.
     """
     due_at = fields.get("due_at", stored.due_at)
-    if due_at is None:
+    if due_at is None or not fields.keys() & {"due_at", "timezone", "all_day"}:
         return fields
     if not EARLIEST_DUE <= due_at < LATEST_DUE:
-        raise DueDateOutOfRange
+        raise DueDateOutOfRangeError
     if not fields.get("all_day", stored.all_day):
         return fields
     zone = fields.get("timezone", stored.timezone)
@@ -93,7 +93,7 @@ def with_due_date_settled(stored: Task, fields: dict[str, Any]) -> dict[str, Any
     day = day_that_ends(due_at, stored.timezone) if is_as_stored else day_of(due_at, zone)
     due_at = end_of_day(day, zone)
     if not due_at < LATEST_DUE:
-        raise DueDateOutOfRange
+        raise DueDateOutOfRangeError
     return {**fields, "due_at": due_at}
 
 
@@ -118,22 +118,29 @@ def set_tags(task: Task, *, names: Iterable[str]) -> None:
 
 
 def rename_tag(tag: Tag, *, name: str) -> None:
-    """Give the tag another name; TagExists if its owner has another one of that name."""
+    """Give the tag another name; TagExistsError if its owner has another one of that name."""
     try:
         with transaction.atomic():
+            touch_tasks_of(Tag.objects.filter(pk=tag.pk))
             Tag.objects.filter(pk=tag.pk).update(name=name)
-            touch(Task.objects.filter(tags=tag))
     except IntegrityError as error:
-        raise TagExists from error
+        raise TagExistsError from error
 
 
 def delete_tags(tags: QuerySet[Tag]) -> int:
     """Delete the tags and take them off their tasks."""
     with transaction.atomic():
+        touch_tasks_of(tags)
         ids = list(tags.order_by("pk").select_for_update(of=["self"]).values_list("pk", flat=True))
-        touch(Task.objects.filter(pk__in=Task.tags.through.objects.filter(tag__in=ids).values("task")))
         Tag.objects.filter(pk__in=ids).delete()
     return len(ids)
+
+
+def touch_tasks_of(tags: QuerySet[Tag]) -> None:
+    """Touch the tasks with these tags. They are locked in one order, and before the tags, as everywhere."""
+    tagged = Task.tags.through.objects.filter(tag__in=tags.order_by().values("pk")).values("task")
+    tasks = Task.objects.filter(pk__in=tagged).order_by("pk").select_for_update(no_key=True)
+    touch(Task.objects.filter(pk__in=list(tasks.values_list("pk", flat=True))))
 
 
 def complete_task(task: Task, *, versions: Collection[int] | None = None) -> Task:

@@ -90,11 +90,11 @@ def open_place() -> Iterator[Path]:
 
 
 @pytest.fixture
-def start_run(checkout: Path, data_dir: Path) -> Iterator[Callable[..., Run]]:
+def start_run(checkout: Path, empty_dir: Path) -> Iterator[Callable[..., Run]]:
     """A function that starts the stand-in's `make run`, on the same data directory each time."""
     runs: list[Run] = []
 
-    def start(*, place: Path = data_dir, **options: Any) -> Run:
+    def start(*, place: Path = empty_dir, **options: Any) -> Run:
         runs.append(Run(checkout, place, **options))
         return runs[-1]
 

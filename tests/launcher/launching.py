@@ -138,6 +138,7 @@ class Run:
         kinds: str = "web worker beat",
         by_make: bool = False,
         port: int | None = None,
+        reader: str = "cat",
         **environment: str,
     ) -> None:
         self.place = place
@@ -150,15 +151,18 @@ class Run:
         supervisor = [sys.executable, str(checkout / "driver.py")]
         by = ["make", "-f", str(checkout / "driver.mk"), f"PYTHON={sys.executable}"]
         with self.output.open("wb") as output:
+            self.reader = subprocess.Popen(reader.split(), stdin=subprocess.PIPE, stdout=output)
             self.process = subprocess.Popen(
                 by if by_make else supervisor,
                 cwd=checkout,
                 env={**kept, **own, **environment},
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=self.reader.stdin,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        if self.reader.stdin:
+            self.reader.stdin.close()
 
     @property
     def said(self) -> str:
@@ -166,13 +170,13 @@ class Run:
 
     def ready(self) -> "Run":
         """Waits until it says so, and all its processes have noted themselves."""
-
-        def is_ready() -> bool:
-            return "is ready" in self.said and {note[0] for note in self.notes()} >= set(self._kinds.split())
-
-        eventually(lambda: is_ready() or self.process.poll() is not None, seconds=40, what="ready")
+        eventually(lambda: "is ready" in self.said or self.process.poll() is not None, seconds=40, what="ready")
         assert self.process.poll() is None, self.said
+        self.wait_for_processes()
         return self
+
+    def wait_for_processes(self) -> None:
+        eventually(lambda: {note[0] for note in self.notes()} >= set(self._kinds.split()), what="processes")
 
     @property
     def supervisor(self) -> int:
@@ -205,3 +209,4 @@ class Run:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(60)
+        self.reader.wait(60)

@@ -120,24 +120,24 @@ def test_what_is_missing_is_installed_and_compiled_and_nothing_twice(clone: Clon
     assert clone.has("base_two")
 
 
-def test_two_at_once_do_not_meet(clone: Clone) -> None:
-    both = [clone.install(), clone.install()]
+def test_two_at_once_do_not_meet(clone_with_venv: Clone) -> None:
+    both = [clone_with_venv.install(), clone_with_venv.install()]
 
     words = [said(process) for process in both]
 
-    assert sum("Making .venv" in text for text in words) == 1
+    assert sum("Installing requirements.txt" in text for text in words) == 1
     assert any("Another installation is at work here" in text for text in words)
 
 
-def test_one_that_was_killed_is_done_again(clone: Clone) -> None:
-    killed = clone.install()
-    eventually(lambda: clone.has("base_one"), seconds=60)
+def test_one_that_was_killed_is_done_again(clone_with_venv: Clone) -> None:
+    killed = clone_with_venv.install()
+    eventually(lambda: clone_with_venv.has("base_one"), seconds=60)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    assert not (clone.place / ".venv/launcher-stamp.json").exists()
+    assert not (clone_with_venv.place / ".venv/launcher-stamp.json").exists()
 
-    assert "Emptying an unfinished or unusable .venv" in said(clone.install())
-    assert clone.has("server_one")
+    assert "Emptying an unfinished or unusable .venv" in said(clone_with_venv.install())
+    assert clone_with_venv.has("server_one")
 
 
 def test_with_both_addresses_no_server_is_installed(clone_with_venv: Clone) -> None:

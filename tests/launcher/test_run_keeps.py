@@ -1,7 +1,11 @@
 """What dies while `make run` runs is started again."""
 
 import os
+import signal
+import socket
 from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -9,6 +13,8 @@ from launcher import servers
 from tests.launcher.launching import Run, answers, eventually, is_gone, keeper_pid, kill, server_pid
 
 Start = Callable[..., Run]
+
+pytestmark = pytest.mark.usefixtures("data_dir")
 
 
 @pytest.mark.parametrize("kind", ["web", "beat"])
@@ -39,7 +45,7 @@ def test_a_process_that_keeps_failing_is_started_ever_more_rarely(start_run: Sta
     assert waits == ["1 s", "2 s", "4 s"]
 
 
-def test_a_killed_keeper_is_replaced_and_the_servers_keep_their_addresses(start_run: Start, data_dir) -> None:
+def test_a_killed_keeper_is_replaced_and_the_servers_keep_their_addresses(start_run: Start, data_dir: Path) -> None:
     run = start_run().ready()
     urls, keeper = servers.running(data_dir), keeper_pid(data_dir)
 
@@ -51,7 +57,7 @@ def test_a_killed_keeper_is_replaced_and_the_servers_keep_their_addresses(start_
 
 
 @pytest.mark.parametrize("key", ["database", "broker"])
-def test_a_killed_server_comes_back(start_run: Start, data_dir, key: str) -> None:
+def test_a_killed_server_comes_back(start_run: Start, data_dir: Path, key: str) -> None:
     start_run().ready()
     urls, old = servers.running(data_dir), server_pid(data_dir, key)
 
@@ -69,13 +75,35 @@ def test_output_carries_the_name_of_its_process(start_run: Start) -> None:
     assert "web           | web began" in run.said
 
 
-def test_processes_are_told_where_everything_is(start_run: Start, data_dir) -> None:
+def test_processes_are_told_where_everything_is(start_run: Start, data_dir: Path) -> None:
     run = start_run(MAKEFLAGS="-k", PYTHONDONTWRITEBYTECODE="1").ready()
 
-    with open(f"/proc/{run.pids('web')[0]}/environ", "rb") as file:
-        given = dict(word.split("=", 1) for word in os.fsdecode(file.read()).split("\0") if word)
+    found = given(run.pids("web")[0])
 
     urls = servers.running(data_dir)
-    assert (given["DATABASE_URL"], given["REDIS_URL"]) == (urls.database, urls.broker)
-    assert (given["DATA_DIR"], given["PORT"], given["EMBEDDED"]) == (str(data_dir), str(run.port), "1")
-    assert not {"MAKEFLAGS", "PYTHONDONTWRITEBYTECODE"} & given.keys()
+    assert (found["DATABASE_URL"], found["REDIS_URL"]) == (urls.database, urls.broker)
+    assert (found["DATA_DIR"], found["PORT"], found["EMBEDDED"]) == (str(data_dir), str(run.port), "1")
+    assert not {"MAKEFLAGS", "PYTHONDONTWRITEBYTECODE"} & found.keys()
+
+
+def test_servers_that_can_only_come_back_elsewhere_take_the_processes_along(start_run: Start, data_dir: Path) -> None:
+    run = start_run(kinds="web").ready()
+    old = servers.running(data_dir)
+    ports = [urlsplit(url).port for url in (old.database, old.broker)]
+
+    os.kill(run.supervisor, signal.SIGSTOP)
+    kill(keeper_pid(data_dir))
+    eventually(lambda: not answers(old.database) and not answers(old.broker))
+    with socket.create_server(("127.0.0.1", ports[0])), socket.create_server(("127.0.0.1", ports[1])):
+        os.kill(run.supervisor, signal.SIGCONT)
+        eventually(lambda: len(run.pids("web")) == 2)
+        new = servers.running(data_dir)
+
+    assert given(run.pids("web")[1])["DATABASE_URL"] == new.database != old.database
+    assert given(run.pids("web")[1])["REDIS_URL"] == new.broker != old.broker
+
+
+def given(pid: int) -> dict[str, str]:
+    """The environment of a process."""
+    words = os.fsdecode(Path(f"/proc/{pid}/environ").read_bytes()).split("\0")
+    return dict(word.split("=", 1) for word in words if word)

@@ -15,6 +15,7 @@ Start = Callable[..., Run]
 def refusal(run: Run) -> str:
     """Its last words, once it has ended as refused."""
     assert run.process.wait(30) == 1, run.said
+    run.reader.wait(10)
     assert "Traceback" not in run.said
     return run.said.strip().splitlines()[-1]
 
@@ -43,7 +44,7 @@ def test_a_port_that_is_none(start_run: Start, value: str) -> None:
     assert refusal(run) == f"PORT must be a number from 1 to 65535, not {value!r}."
 
 
-def test_a_second_run_with_the_same_data(start_run: Start) -> None:
+def test_a_second_run_with_the_same_data(start_run: Start, data_dir: Path) -> None:
     first = start_run().ready()
 
     second = start_run(port=first.port)

@@ -11,6 +11,8 @@ from tests.launcher.launching import Run, User, answers, eventually, is_gone, ki
 
 Start = Callable[..., Run]
 
+pytestmark = pytest.mark.usefixtures("data_dir")
+
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_everything_in_reverse_order(start_run: Start, number: signal.Signals) -> None:
@@ -130,3 +132,14 @@ def test_servers_that_somebody_else_uses_stay(start_run: Start, start_user: Call
     assert answers(user.database)
     user.leave()
     eventually(run.is_all_gone)
+
+
+def test_a_reader_that_goes_away_stops_nothing(start_run: Start) -> None:
+    run = start_run(reader="head -n 1")
+    run.wait_for_processes()
+
+    assert run.process.poll() is None
+    run.process.send_signal(signal.SIGTERM)
+
+    assert run.process.wait(30) == 0
+    assert run.is_all_gone()

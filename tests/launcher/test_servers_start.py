@@ -134,7 +134,10 @@ def test_peeking_starts_nothing(empty_dir: Path) -> None:
 
 
 def test_attach_prints_nothing(data_dir: Path) -> None:
-    words = "import sys, pathlib; from launcher import servers; servers.attach(pathlib.Path(sys.argv[1]), database=True, broker=True)"
+    words = (
+        "import sys, pathlib; from launcher import servers; "
+        "servers.attach(pathlib.Path(sys.argv[1]), database=True, broker=True)"
+    )
 
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", words, data_dir],

@@ -16,8 +16,7 @@ GOOD = {
 PROGRAMS = {
     "manage.py": ["python", "manage.py", "check"],
     "gunicorn": ["gunicorn", "-c", "python:config.gunicorn", "config.wsgi"],
-    "worker": ["celery", "-A", "config", "worker"],
-    "beat": ["celery", "-A", "config", "beat"],
+    "celery": ["celery", "-A", "config", "worker"],
 }
 BAD = [
     ("SECRET_KEY", ""),
@@ -41,6 +40,11 @@ BAD = [
 ]
 
 
+# manage.py is shown every value, the other two one of each variable.
+CASES = [("manage.py", *bad) for bad in BAD]
+CASES += [(program, variable, value) for program in ("gunicorn", "celery") for variable, value in dict(BAD).items()]
+
+
 @pytest.fixture(scope="session")
 def free_port() -> str:
     """Where nothing listens, so that a gunicorn that starts after all does not fail for another reason."""
@@ -48,8 +52,7 @@ def free_port() -> str:
         return str(probe.getsockname()[1])
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-@pytest.mark.parametrize(("variable", "value"), BAD)
+@pytest.mark.parametrize(("program", "variable", "value"), CASES)
 def test_it_says_what_to_correct(image: Path, program: str, variable: str, value: str, free_port: str):
     env = environment(**{**GOOD, "PORT": free_port, variable: value})
 

@@ -20,7 +20,7 @@ def every_variable() -> set[str]:
 
 def documented() -> dict[str, str]:
     """Names and defaults in the tables of docs/configuration.md."""
-    rows = re.findall(r"(?m)^\| `([A-Z_]+)` \| ([^|]+) \|", text("docs/configuration.md"))
+    rows = re.findall(r"(?m)^\| `([A-Z_]+)`(?: ¹)? \| ([^|]+) \|", text("docs/configuration.md"))
     return {name: default.strip().strip("`") for name, default in rows}
 
 

@@ -1,0 +1,159 @@
+"""The service as it runs in production: web, worker and beat as processes of their own, on a database of their own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.error import HTTPError
+from urllib.parse import quote, urlsplit
+from urllib.request import Request, urlopen
+
+import psycopg
+from django.conf import settings
+
+from tests.waiting import eventually
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = Path(sys.executable).parent
+
+COMMANDS = {
+    "web": ["gunicorn", "-c", "python:config.gunicorn", "config.wsgi"],
+    "celery-worker": ["celery", "-A", "config", "worker", "--loglevel=info"],
+    "celery-beat": ["celery", "-A", "config", "beat", "--loglevel=info"],
+}
+PASSWORD = "an administrator's password"
+
+
+class Service:
+    """Started with `start("web", …)`; `api` talks to it as its administrator, over HTTP with a token."""
+
+    def __init__(self, data_dir: Path, **environ: str) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.database = f"e2e_{os.getpid()}_{self.port}"
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.token = ""
+        self.environ = {
+            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+            "DATABASE_URL": self.database_url, "REDIS_URL": broker_url(number=5), "DATA_DIR": str(data_dir),
+            "PORT": str(self.port), "PUBLIC_URL": self.url, "LOG_LEVEL": "INFO",
+            "ADMIN_USERNAME": "root", "ADMIN_PASSWORD": PASSWORD, "ADMIN_EMAIL": "root@example.org",
+            **environ,
+        }  # fmt: skip
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.admin_sql(f'CREATE DATABASE "{self.database}"')
+        self._stack.callback(self.admin_sql, f'DROP DATABASE IF EXISTS "{self.database}" WITH (FORCE)')
+        try:
+            self.manage("prepare")
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        for name in list(self.processes):
+            self.stop(name)
+        self._stack.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def database_url(self) -> str:
+        default = settings.DATABASES["default"]
+        password = quote(default["PASSWORD"], safe="")
+        return f"postgresql://{default['USER']}:{password}@{default['HOST']}:{default['PORT']}/{self.database}"
+
+    def admin_sql(self, sql: str) -> None:
+        url = self.database_url.removesuffix(self.database) + "postgres"
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(sql)
+
+    def manage(self, *arguments: str, stdin: str = "") -> str:
+        """Run a command of manage.py; return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.environ, input=stdin, text=True,
+            capture_output=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            log = self.data_dir / f"{name}.log"
+            program, *arguments = COMMANDS[name.split("#")[0]]
+            with log.open("ab") as file:
+                self.processes[name] = subprocess.Popen(
+                    [sys.executable, SCRIPTS / program, *arguments], cwd=ROOT, env=self.environ, stdin=subprocess.DEVNULL,
+                    stdout=file, stderr=file, start_new_session=True,
+                )  # fmt: skip
+        if "web" in names:
+            eventually(lambda: urlopen(f"{self.url}/readyz", timeout=5).status == 200)
+
+    def stop(self, name: str, *, with_signal: int = signal.SIGTERM) -> None:
+        """End the process, and whatever of its group is left after a while."""
+        process = self.processes.pop(name)
+        process.send_signal(with_signal)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            pass
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def log(self, name: str) -> str:
+        return (self.data_dir / f"{name}.log").read_text()
+
+    def complaints(self) -> list[str]:
+        """What the processes logged as a warning or worse, and whatever is no log line but a traceback."""
+        wrong = ('"level": "warning"', '"level": "error"', '"level": "critical"', "Traceback")
+        lines = (line for log in self.data_dir.glob("*.log") for line in log.read_text().splitlines())
+        return [line for line in lines if any(each in line for each in wrong)]
+
+    def sign_in(self) -> None:
+        answer = self.api("POST", "tokens/", {"username": "root", "password": PASSWORD})
+        self.token = answer["token"]
+
+    def api(self, method: str, path: str, body: Any = None) -> Any:
+        """The JSON that the API answers. An error status is an AssertionError with the problem."""
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(f"{self.url}/api/v1/{path}", data=data, headers=headers, method=method)
+        try:
+            with urlopen(request, timeout=30) as response:
+                content = response.read()
+        except HTTPError as error:
+            raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from error
+        return json.loads(content) if content else None
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urlopen(self.url + path, timeout=30) as response:
+                return response.status, response.read().decode()
+        except HTTPError as error:
+            return error.code, error.read().decode()
+
+    def deliveries(self, **filters: Any) -> list[dict[str, Any]]:
+        query = "&".join(f"{name}={value}" for name, value in filters.items())
+        return self.api("GET", f"deliveries/?{query}")["results"]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def broker_url(*, number: int) -> str:
+    """The tests' broker, in another of its numbered databases."""
+    parts = urlsplit(settings.CELERY_BROKER_URL)
+    return parts._replace(path=f"/{number}").geturl()
