@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
+from redis import Redis
 from rest_framework.test import APIClient
 
+from tests.broker import quiet_broker
 from tests.factories import make_user
 from tests.mail_server import MailServer
 
@@ -71,3 +73,10 @@ def mail_server(settings) -> Iterator[MailServer]:
         settings.MAIL_SERVER = server.settings
         settings.EMAIL_FROM = "Taskapp <reminders@tasks.example.org>"
         yield server
+
+
+@pytest.fixture
+def broker(settings) -> Iterator["Redis[bytes]"]:
+    """A client of the broker, whose queues are empty."""
+    with quiet_broker(settings.CELERY_BROKER_URL) as redis:
+        yield redis

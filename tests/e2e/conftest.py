@@ -3,8 +3,8 @@
 import os
 
 import pytest
-from redis import Redis
 
+from tests.broker import quiet_broker
 from tests.e2e.service import Service, broker_url
 from tests.mail_server import MailServer
 
@@ -17,11 +17,9 @@ def mail():
 
 @pytest.fixture(scope="module")
 def service(mail, tmp_path_factory):
-    with Redis.from_url(broker_url(number=5)) as broker:
-        broker.flushdb()
     directory = tmp_path_factory.mktemp("service data")
     os.chmod(directory, 0o700)
-    with Service(directory, EMAIL_URL=mail.url, EMAIL_FROM="Taskapp <reminders@tasks.example.org>") as service:
+    with quiet_broker(broker_url(number=5)), Service(directory, EMAIL_URL=mail.url, EMAIL_FROM="Taskapp <reminders@tasks.example.org>") as service:
         service.start("web", "celery-worker", "celery-beat")
         service.sign_in()
         yield service

@@ -6,7 +6,6 @@ from io import StringIO
 import pytest
 from django.conf import settings
 from django.core.management import call_command
-from redis import Redis
 
 from config.celery import app
 from reminders.models import Delivery, Reminder, TaskChange
@@ -20,13 +19,10 @@ from work.models import Bell, Breaker
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def broker():
-    with Redis.from_url(settings.CELERY_BROKER_URL) as redis:
-        redis.flushdb()
-        plan()  # the default rule's own change
-        yield redis
-        redis.flushdb()
+@pytest.fixture(autouse=True)
+def _planned(db) -> None:
+    """The default rule's own change is no work of these tests."""
+    plan()
 
 
 def test_a_sweep_brings_a_due_task_from_its_change_to_a_message_for_a_worker(alice, broker):

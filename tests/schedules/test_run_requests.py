@@ -1,0 +1,59 @@
+"""Runs on request: rows, each published by one beat of many."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from schedules.models import RunRequest
+from schedules.services import publish_requests, request_run
+from tests.factories import make_user
+
+
+@pytest.fixture
+def schedule(committed_db) -> PeriodicTask:
+    schedule = PeriodicTask.objects.get(name="prune-results")
+    request_run([schedule], by=make_user("staff"))
+    return schedule
+
+
+def test_a_run_that_was_asked_for_is_published_once(schedule):
+    published: list[PeriodicTask] = []
+
+    publish_requests(published.append)
+    publish_requests(published.append)
+
+    assert published == [schedule]
+    assert RunRequest.objects.get().published_at is not None
+
+
+def test_a_run_that_could_not_go_out_stays_asked_for(schedule):
+    def fail(schedule: PeriodicTask) -> None:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        publish_requests(fail)
+    RunRequest.objects.update(taken_at=timezone.now() - timedelta(minutes=1))
+
+    assert publish_requests(lambda schedule: None) == 1
+
+
+def test_of_several_beats_one_publishes_it(schedule):
+    published: list[PeriodicTask] = []
+    barrier = threading.Barrier(4)
+
+    def run() -> None:
+        barrier.wait()
+        publish_requests(published.append)
+        connection.close()
+
+    beats = [threading.Thread(target=run) for _ in range(4)]
+    for beat in beats:
+        beat.start()
+    for beat in beats:
+        beat.join()
+
+    assert published == [schedule]

@@ -1,0 +1,100 @@
+"""Beat's scheduler, in this process, against the real broker."""
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
+
+from config.celery import app
+from reminders.planning import plan
+from reminders.sweep import BELL
+from schedules.scheduler import WakefulScheduler
+from tests.broker import empty
+from tests.factories import make_task, make_user
+from work.bell import answer
+
+
+@pytest.fixture
+def scheduler(committed_db, broker):
+    """A scheduler whose interval has just been served: only wake sources make it publish."""
+    PeriodicTask.objects.update(last_run_at=timezone.now())
+    plan()
+    scheduler = WakefulScheduler(app=app)
+    yield scheduler
+    scheduler.close()
+
+
+def queued(broker) -> int:
+    return broker.llen("celery")
+
+
+def settle(scheduler) -> None:
+    """Let the canary's first ring go out and be answered."""
+    scheduler.tick()
+    answer(BELL)
+
+
+def test_a_saved_task_makes_it_tick_at_the_next_look(scheduler, broker):
+    settle(scheduler)
+    empty(broker)
+    make_task(make_user("alice"))
+
+    seconds = scheduler.tick()
+
+    assert queued(broker) == 1
+    assert seconds == settings.SCHEDULE_WAKE_INTERVAL_SECONDS
+
+
+def test_it_does_not_tick_again_while_that_tick_is_out(scheduler, broker):
+    settle(scheduler)
+    empty(broker)
+    make_task(make_user("alice"))
+
+    for _ in range(3):
+        scheduler.tick()
+
+    assert queued(broker) == 1
+
+
+def test_a_wake_up_is_no_run_of_the_schedule(scheduler, broker):
+    settle(scheduler)
+    make_task(make_user("alice"))
+    before = PeriodicTask.objects.values_list("last_run_at", "total_run_count").get(name="due-soon-reminders")
+
+    scheduler.tick()
+
+    assert PeriodicTask.objects.values_list("last_run_at", "total_run_count").get(name="due-soon-reminders") == before
+
+
+def test_a_disabled_schedule_is_not_woken(committed_db, broker):
+    PeriodicTask.objects.update(enabled=False)
+    make_task(make_user("alice"))
+    scheduler = WakefulScheduler(app=app)
+
+    scheduler.tick()
+
+    assert queued(broker) == 0
+
+
+def test_the_first_edit_after_a_start_is_seen(committed_db, broker):
+    PeriodicTasks.objects.all().delete()  # as after the first migration
+    scheduler = WakefulScheduler(app=app)
+
+    schedule = PeriodicTask.objects.get(name="prune-results")
+    schedule.interval, schedule.crontab = IntervalSchedule.objects.create(every=7, period="days"), None
+    schedule.save()
+
+    assert scheduler.schedule["prune-results"].schedule.run_every.days == 7
+
+
+def test_starting_overwrites_no_edit_and_brings_back_no_deleted_schedule(committed_db, broker):
+    PeriodicTask.objects.filter(name="prune-results").delete()
+    PeriodicTask.objects.filter(name="due-soon-reminders").update(description="Ours", enabled=False)
+
+    call_command("prepare")
+    WakefulScheduler(app=app)
+
+    assert not PeriodicTask.objects.filter(name__in=["prune-results", "celery.backend_cleanup"]).exists()
+    edited = PeriodicTask.objects.get(name="due-soon-reminders")
+    assert (edited.description, edited.enabled) == ("Ours", False)
