@@ -9,10 +9,10 @@ help: ## Show this list
 
 # exec: so that the supervisor is make's own child, and notices when make is killed.
 run: ## Start everything on http://127.0.0.1:8000 (PORT, DATA_DIR); Ctrl-C stops it
-	@exec $(PYTHON) -m launcher run
+	@exec "$(PYTHON)" -m launcher run
 
 install: ## Make .venv what the requirements files say, with what tests and checks need
-	@$(PYTHON) -m launcher install --dev
+	@"$(PYTHON)" -m launcher install --dev
 
 test: install ## Run every test
 	@.venv/bin/python -m pytest

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -17,7 +18,7 @@ from reminders import metrics as reminders_metrics
 class Counted(Collector):
     """The counts of web and workers. Each process writes files of its own, in one directory per host name."""
 
-    def collect(self) -> Iterator[object]:
+    def collect(self) -> Iterator[Metric]:
         files = [str(path) for path in Path(settings.METRICS_DIR).glob("*/*.db")]
         yield from MultiProcessCollector.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
 
@@ -25,7 +26,7 @@ class Counted(Collector):
 class Standing(Collector):
     """How the reminders stand. A database that is down leaves the counts readable."""
 
-    def collect(self) -> Iterator[object]:
+    def collect(self) -> Iterator[Metric]:
         try:
             yield from list(reminders_metrics.gauges())
         except DatabaseError:
@@ -35,6 +36,6 @@ class Standing(Collector):
 def metrics(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry()
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        registry.register(Counted())  # type: ignore[arg-type]
-    registry.register(Standing())  # type: ignore[arg-type]
+        registry.register(Counted())
+    registry.register(Standing())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

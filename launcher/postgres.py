@@ -22,7 +22,7 @@ from launcher.identity import Identity, choose
 from launcher.linux import die_with_parent
 from launcher.places import write_privately
 from launcher.ports import LOOPBACK
-from launcher.processes import born, command_line
+from launcher.processes import command_line, exists
 from launcher.server import Server, clean_environment, last_complaint
 
 SETTINGS = {
@@ -103,7 +103,7 @@ class PostgreSQL(Server):
         """PostgreSQL takes any living process for its predecessor when the pid is in the file, and then
         refuses to start. We know that there is none: its keeper would hold the lock that we hold."""
         lines = self._pid_file()
-        if lines and lines[0].isdigit() and born(int(lines[0])) and not self._owner_of_pid_file():
+        if lines and lines[0].isdigit() and exists(int(lines[0])) and not self._owner_of_pid_file():
             (self.cluster / "postmaster.pid").unlink()
 
     def _check_version(self) -> None:

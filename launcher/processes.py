@@ -27,6 +27,17 @@ def born(pid: int) -> str | None:
     return None if state in "ZX" else fields[18]
 
 
+def exists(pid: int) -> bool:
+    """Whether the number is in use, if only by a zombie."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def command_line(pid: int) -> str:
     """The words it was started with, or "" when it is gone."""
     if not IS_LINUX:

@@ -7,9 +7,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from reminders import services
 from reminders.models import Delivery, Reminder, ReminderRule
+from taskapp.models import Task
 from work.paging import UncountedPaginator
 
 
@@ -28,6 +30,9 @@ class MachineOwned(admin.ModelAdmin):
     paginator = UncountedPaginator
     list_per_page = 50
     ordering = ["-id"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -63,13 +68,26 @@ class MachineOwned(admin.ModelAdmin):
 
 @admin.register(Reminder)
 class ReminderAdmin(MachineOwned):
-    list_display = ["id", "task", "owner", "kind", "remind_at", "due_at", "status", "reason"]
+    list_display = ["id", "task_title", "owner", "kind", "remind_at", "due_at", "status", "reason"]
     list_filter = ["status", "kind"]
     search_fields = ["task__title", "task__owner__username"]
     list_select_related = ["task__owner"]
-    fields = ["task", "kind", "rule_number", "due_at", "round", "remind_at", "status", "reason", "passport"]
-    readonly_fields = fields
+    fields: ClassVar[list[str]] = [
+        "task",
+        "kind",
+        "rule_number",
+        "due_at",
+        "round",
+        "remind_at",
+        "status",
+        "reason",
+        "passport",
+    ]
     actions = ["send_now", "cancel"]
+
+    @admin.display(description="Task", ordering="task__title")
+    def task_title(self, reminder: Reminder) -> str:
+        return Truncator(reminder.task.title).chars(80)
 
     @admin.display(description="Owner", ordering="task__owner__username")
     def owner(self, reminder: Reminder) -> str:
@@ -92,21 +110,24 @@ class ReminderAdmin(MachineOwned):
 
 @admin.register(Delivery)
 class DeliveryAdmin(MachineOwned):
-    list_display = ["id", "task", "recipient", "channel", "status", "reason", "attempts", "not_before", "sent_at"]
+    list_display = ["id", "task_title", "recipient", "channel", "status", "reason", "attempts", "not_before", "sent_at"]
     list_filter = ["status", "unknown_outcome", "channel"]
     search_fields = ["=message_id", "recipient__username", "reminder__task__title"]
     search_help_text = "A whole Message-ID, a user's name, or a task's title"
     list_select_related = ["reminder__task", "recipient"]
-    fields = [
+    readonly_fields = [
         "reminder", "task", "recipient", "address", "channel", "status", "reason", "attempts", "not_before", "sent_at",
         "message_id", "unknown_outcome", "lease_worker", "lease_until", "passport",
     ]  # fmt: skip
-    readonly_fields = fields
     actions = ["retry"]
 
+    @admin.display(description="Task", ordering="reminder__task__title")
+    def task_title(self, delivery: Delivery) -> str:
+        return Truncator(delivery.reminder.task.title).chars(80)
+
     @admin.display(description="Task")
-    def task(self, delivery: Delivery) -> str:
-        return delivery.reminder.task.title
+    def task(self, delivery: Delivery) -> Task:
+        return delivery.reminder.task
 
     @admin.action(description="Retry now", permissions=["change"])
     def retry(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:

@@ -181,14 +181,18 @@ def lease() -> timedelta:
 
 def renew(pk: int, holder: Holder) -> Letter | None:
     """Prolong the lease, check, and freeze what will be said, in one statement; None if the lease is lost."""
+    parameters: dict[str, Any] = {
+        "id": pk, "token": holder.token, "lease": lease(), "domain": message_id_domain(),
+    }  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(RENEW, {"id": pk, "token": holder.token, "lease": lease(), "domain": message_id_domain()})
+        cursor.execute(RENEW, parameters)
         row = cursor.fetchone()
     if row is None:
         step("delivery", "lease lost", id=pk)
         return None
-    *facts, content, attempts, unknown_outcome, late = row
-    return Letter(*facts, json.loads(content), attempts, unknown_outcome, late)
+    values: list[Any] = list(row)
+    values[7] = json.loads(values[7])  # Django has psycopg leave JSON alone
+    return Letter(*values)
 
 
 def suppress(letter: Letter, holder: Holder) -> Letter | None:

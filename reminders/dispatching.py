@@ -30,6 +30,6 @@ def dispatch(*, limit: int = BATCH) -> int:
     """Turn up to `limit` due reminders into queued deliveries, in one statement; return how many."""
     with connection.cursor() as cursor:
         cursor.execute(DISPATCH, [limit])
-        queued = cursor.rowcount
+        queued = int(cursor.rowcount)
     step("delivery", "queued", rows=queued)
     return queued

@@ -2,10 +2,8 @@
 
 from datetime import timedelta
 
-from django.db import connection
-
 from reminders.channels import EMAIL
-from reminders.models import Delivery
+from reminders.models import Delivery, Reminder, TaskChange
 from reminders.sweep import BELL
 from reminders.wake import BEAT
 from work.models import Bell, Breaker
@@ -29,15 +27,12 @@ def answered_lately(name: str) -> bool:
 
 
 def planning() -> str:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT 1 FROM reminders_reminder WHERE status = 'planned' AND remind_at < clock_timestamp() - %s)"
-            " OR EXISTS (SELECT 1 FROM (SELECT at FROM reminders_taskchange ORDER BY id LIMIT 1) AS oldest"
-            " WHERE at < clock_timestamp() - %s)",
-            [LATE, LATE],
-        )
-        (late,) = cursor.fetchone() or (False,)
-    return "reminders that are due have not been handed to delivery for two minutes" if late else ""
+    """The oldest change that nobody has planned, and the oldest planned reminder that nobody has handed over."""
+    late_changes = TaskChange.objects.filter(at__lt=in_(-LATE))
+    late_reminders = Reminder.objects.filter(status=Reminder.Status.PLANNED, remind_at__lt=in_(-LATE))
+    if late_changes.exists() or late_reminders.exists():
+        return "reminders that are due have not been handed to delivery for two minutes"
+    return ""
 
 
 def mail() -> str:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from time import monotonic
+from typing import Any
 
 from django.db import connection
 
@@ -41,8 +42,9 @@ def prune(*, history: timedelta, tombstones: timedelta) -> dict[str, int]:
 def prune_reminders(*, older_than: timedelta) -> int:
     pruned, after, end = 0, 0, monotonic() + BUDGET_SECONDS
     while monotonic() < end:
+        parameters: dict[str, Any] = {"after": after, "history": older_than, "limit": BATCH}
         with connection.cursor() as cursor:
-            cursor.execute(OVER, {"after": after, "history": older_than, "limit": BATCH})
+            cursor.execute(OVER, parameters)
             ids = [pk for (pk,) in cursor.fetchall()]
         pruned += len(ids)
         if len(ids) < BATCH:

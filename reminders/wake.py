@@ -7,6 +7,7 @@ ring is the canary that shows that beat, broker and worker are there.
 
 from datetime import timedelta
 from time import monotonic
+from typing import Any
 
 from django.db import connection
 
@@ -35,8 +36,9 @@ _last_pulse = float("-inf")
 
 def seconds_until_work() -> float:
     """Seconds until the sweep finds something to do or the canary is due, by PostgreSQL's clock; 0 or less: now."""
+    parameters: dict[str, Any] = {"channel": EMAIL, "canary": CANARY, "bell": BELL}
     with connection.cursor() as cursor:
-        cursor.execute(NEXT, {"channel": EMAIL, "canary": CANARY, "bell": BELL})
+        cursor.execute(NEXT, parameters)
         (seconds,) = cursor.fetchone() or (0.0,)
     return float(seconds)
 

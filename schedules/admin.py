@@ -1,17 +1,19 @@
 """django-celery-beat's admin, with the next run, the last run, and runs on request."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django_celery_beat.admin import PeriodicTaskAdmin
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import PeriodicTask, SolarSchedule
 
 from schedules import services
 
-admin.site.unregister(PeriodicTask)
+# Beat stops at a solar schedule unless an astronomy library is there, so none can be made.
+admin.site.unregister([PeriodicTask, SolarSchedule])
 
 
 @admin.register(PeriodicTask)
@@ -19,6 +21,13 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
     """The name of the model stays PeriodicTask, so that bookmarks and permissions hold."""
 
     list_display = ["name", "task", "scheduler", "enabled", "last_run_at", "next_run", "total_run_count"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: PeriodicTask | None = None) -> Any:
+        """Without the solar ones."""
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name != "solar"]})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
 
     @admin.display(description="Next run")
     def next_run(self, schedule: PeriodicTask) -> datetime | None:
@@ -32,5 +41,5 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
 
     @admin.action(description="Run now", permissions=["change"])
     def run_now(self, request: HttpRequest, schedules: "QuerySet[PeriodicTask]") -> None:
-        count = services.request_run(schedules, by=request.user)  # type: ignore[arg-type]
+        count = services.request_run(schedules, by=cast(User, request.user))
         self.message_user(request, f"{count} job(s) will be published within a second.", messages.SUCCESS)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import cast
 
 from django.contrib.auth.models import User
 from django.db.models import Q
@@ -52,7 +53,7 @@ def next_run_at(schedule: PeriodicTask) -> datetime | None:
         return None
     last = schedule.last_run_at or schedule.date_changed
     if schedule.start_time and schedule.start_time > timezone.now():
-        return schedule.start_time
+        return cast("datetime", schedule.start_time)
     is_due, seconds = schedule.schedule.is_due(last)
     return timezone.now() + timedelta(seconds=0 if is_due else seconds)
 

@@ -1,12 +1,14 @@
-"""Tasks and tags in the admin."""
+"""Tasks and tags in the admin. What is changed here is changed by the services, as everywhere."""
 
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.text import Truncator
 
 from taskapp import services
+from taskapp.forms import TaskForm
 from taskapp.models import Tag, Task, TaskQuerySet
 from work.paging import UncountedPaginator
 
@@ -23,18 +25,24 @@ class DeletedFilter(admin.SimpleListFilter):
         return [{**present, "display": "Present"}, *others]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Task]) -> QuerySet[Task]:
-        tasks = Task.objects.all() & queryset
-        return {"yes": tasks.deleted, "all": tasks.all}.get(self.value() or "", tasks.present)()
+        if self.value() == "all":
+            return queryset
+        return queryset.exclude(deleted_at=None) if self.value() == "yes" else queryset.filter(deleted_at=None)
 
 
 @admin.register(Task)
 class TaskAdmin(admin.ModelAdmin):
-    list_display = ["title", "owner", "status", "priority", "due_at", "timezone", "deleted_at"]
+    form = TaskForm
+    list_display = ["short_title", "owner", "status", "priority", "due_at", "timezone", "deleted_at"]
     list_filter = [DeletedFilter, "status", "priority", ("due_at", admin.EmptyFieldListFilter)]
     search_fields = ["title", "owner__username"]
     search_help_text = "Title or owner"
     list_select_related = ["owner"]
-    autocomplete_fields = ["owner", "tags"]
+    autocomplete_fields = ["owner"]
+    fields = [
+        "owner", "title", "description", "status", "priority", "tag_names", "due_at", "timezone", "all_day",
+        "version", "created_at", "updated_at", "completed_at", "deleted_at",
+    ]  # fmt: skip
     readonly_fields = ["version", "created_at", "updated_at", "completed_at", "deleted_at"]
     ordering = ["-id"]
     show_full_result_count = False
@@ -42,17 +50,24 @@ class TaskAdmin(admin.ModelAdmin):
     list_per_page = 50
     actions = ["complete", "reopen", "delete_softly", "restore"]
 
-    def save_model(self, request: HttpRequest, obj: Task, form: Any, change: bool) -> None:
-        """Through the services, so that all-day due dates are normalised and only what was changed is written."""
-        fields = {name: form.cleaned_data[name] for name in form.changed_data if name != "tags"}
+    @admin.display(description="Title", ordering="title")
+    def short_title(self, task: Task) -> str:
+        return Truncator(task.title).chars(80)
+
+    def save_model(self, request: HttpRequest, obj: Task, form: TaskForm, change: bool) -> None:
+        """All-day due dates are normalised, and only what was changed is written."""
         if change:
-            services.update_task(obj, **fields)
+            services.update_task(obj, **form.changes())
         else:
-            fields = {name: value for name, value in form.cleaned_data.items() if name not in {"tags", "owner"}}
-            obj.pk = services.create_task(obj.owner, **fields).pk
+            fields = form.changes()
+            obj.pk = services.create_task(fields.pop("owner"), **fields).pk
 
     def delete_model(self, request: HttpRequest, obj: Task) -> None:
         services.delete_task(obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What the confirmation shows: the task alone. Nothing goes with it, since it leaves a tombstone."""
+        return [str(task) for task in objs], {"tasks": len(objs)}, set(), []
 
     def get_actions(self, request: HttpRequest) -> Any:
         """Deleting many at once is our action, which leaves tombstones; Django's erases."""
@@ -60,11 +75,11 @@ class TaskAdmin(admin.ModelAdmin):
 
     @admin.action(description="Mark as done", permissions=["change"])
     def complete(self, request: HttpRequest, tasks: TaskQuerySet) -> None:
-        self._say(request, services.set_status(tasks, status=Task.Status.DONE), "done")
+        self._say(request, services.complete_tasks(tasks), "done")
 
     @admin.action(description="Re-open", permissions=["change"])
     def reopen(self, request: HttpRequest, tasks: TaskQuerySet) -> None:
-        self._say(request, services.set_status(tasks, status=Task.Status.TODO), "re-opened")
+        self._say(request, services.reopen_tasks(tasks), "re-opened")
 
     @admin.action(description="Delete (can be restored)", permissions=["delete"])
     def delete_softly(self, request: HttpRequest, tasks: TaskQuerySet) -> None:
@@ -86,3 +101,20 @@ class TagAdmin(admin.ModelAdmin):
     autocomplete_fields = ["owner"]
     show_full_result_count = False
     paginator = UncountedPaginator
+    list_per_page = 50
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Tag | None = None) -> list[str]:
+        """A tag stays with its owner, whose tasks are filed under it."""
+        return ["owner"] if obj else []
+
+    def save_model(self, request: HttpRequest, obj: Tag, form: Any, change: bool) -> None:
+        if change:
+            services.rename_tag(obj, name=obj.name)
+        else:
+            super().save_model(request, obj, form, change)
+
+    def delete_model(self, request: HttpRequest, obj: Tag) -> None:
+        services.delete_tags(Tag.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Tag]) -> None:
+        services.delete_tags(queryset)

@@ -51,6 +51,14 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         ]  # fmt: skip
         read_only_fields = ["version", "created_at", "updated_at", "completed_at", "deleted_at"]
 
+    def get_initial(self) -> Any:
+        """What the browsable API offers for a new task: it can be posted once it has a title."""
+        offered = super().get_initial()
+        if hasattr(self, "initial_data"):
+            return offered
+        chosen = {"status": Task.Status.TODO, "priority": Task.Priority.MEDIUM, "timezone": self._own_zone()}
+        return {**offered, **chosen}
+
     def to_internal_value(self, data: Any) -> Any:
         """An all-day due date may be a bare date: that day in the task's zone."""
         day = self._bare_date(data)

@@ -167,9 +167,13 @@ def restore_tasks(tasks: TaskQuerySet) -> int:
     return tasks.deleted().update(deleted_at=None)
 
 
-def set_status(tasks: TaskQuerySet, *, status: str) -> int:
-    """Move many tasks to a status at once."""
-    return tasks.present().exclude(status=status).update(status=status)
+def complete_tasks(tasks: TaskQuerySet) -> int:
+    return tasks.open().update(status=Task.Status.DONE)
+
+
+def reopen_tasks(tasks: TaskQuerySet) -> int:
+    """Put done tasks back on the list; those that are open stay as they are."""
+    return tasks.present().filter(status=Task.Status.DONE).update(status=Task.Status.TODO)
 
 
 def purge_tombstones(*, older_than: timedelta, limit: int = 1000) -> int:

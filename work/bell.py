@@ -7,6 +7,7 @@ queue. A ring that fails is not an error, since the work is a row and the next t
 """
 
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from celery import current_app
@@ -46,7 +47,8 @@ def ring(job: str, *, queue: str, times: int = 1) -> int:
     """Send up to `times` messages for `job`, while fewer than MOST_WAITING wait in its queue; return how many."""
     try:
         with current_app.connection_for_write() as broker:
-            waiting = broker.default_channel.client.llen(queue)
+            redis_channel: Any = broker.default_channel
+            waiting = redis_channel.client.llen(queue)
             times = max(0, min(times, MOST_WAITING - waiting))
             for _ in range(times):
                 current_app.send_task(job, queue=queue, connection=broker, headers=RUNG, retry=False)

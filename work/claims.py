@@ -60,8 +60,11 @@ def claim(model: type[Leased], holder: Holder, *, limit: int, lease: timedelta) 
         FROM batch WHERE claimed.id = batch.id
         RETURNING claimed.not_before, claimed.id
     """  # noqa: S608 (the table's name is our own)
+    parameters: dict[str, Any] = {
+        "limit": limit, "token": holder.token, "worker": holder.worker, "lease": lease,
+    }  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(sql, {"limit": limit, "token": holder.token, "worker": holder.worker, "lease": lease})
+        cursor.execute(sql, parameters)
         ids = [pk for _, pk in sorted(cursor.fetchall())]
     step(kind_of(model), "claimed", rows=len(ids), worker=holder.worker)
     return ids
@@ -127,6 +130,6 @@ def rescue(model: type[Leased], *, also: str = "") -> int:
     """  # noqa: S608 (names and expressions of our own)
     with connection.cursor() as cursor:
         cursor.execute(sql)
-        rescued = cursor.rowcount
+        rescued = int(cursor.rowcount)
     step(kind_of(model), "lease expired", rows=rescued)
     return rescued

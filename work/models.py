@@ -18,6 +18,7 @@ class Leased(models.Model):
     QUEUED = "queued"
     LEASED = "leased"
 
+    status = models.CharField(max_length=20, default=QUEUED)
     not_before = models.DateTimeField(db_default=Now(), help_text="The earliest moment of the next attempt.")
     attempts = models.PositiveSmallIntegerField(db_default=0, help_text="Answers that were about this row and final for the attempt.")
     reason = models.TextField(blank=True, db_default="", help_text="Why the row is in the state it is in.")

@@ -1,15 +1,19 @@
 """Pages of a table of any size."""
 
 from functools import cached_property
+from typing import Any
 
 from django.core.paginator import Paginator
 from django.db import connection
+from django.db.models import QuerySet
 
 EXACT_UP_TO = 10_000
 
 
 class UncountedPaginator(Paginator):
     """Counts exactly while that is cheap; beyond that takes PostgreSQL's estimate instead of reading millions of rows."""
+
+    object_list: QuerySet[Any]
 
     @cached_property
     def count(self) -> int:

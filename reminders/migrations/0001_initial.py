@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[('planned', 'Planned'), ('dispatched', 'Dispatched'), ('cancelled', 'Cancelled')], default='planned', max_length=20)),
                 ('reason', models.TextField(blank=True, db_default='', default='')),
                 ('history', models.JSONField(db_default=models.Value([], models.JSONField()), default=list, editable=False)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, help_text='When the change was made that it follows from.')),
                 ('task', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reminders', to='taskapp.task')),
                 ('rule', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='reminders', to='reminders.reminderrule')),
             ],

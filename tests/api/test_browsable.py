@@ -1,10 +1,13 @@
 """The API in a browser: a page for each list and each thing, for whoever is signed in."""
 
+import html
+import json
+
 import pytest
 from django_celery_beat.models import PeriodicTask
 from django_celery_results.models import TaskResult
 
-from accounts.services import create_token
+from accounts.services import create_token, update_profile
 from tests.factories import make_delivery, make_task
 
 HTML = {"Accept": "text/html"}
@@ -39,29 +42,37 @@ def test_every_list_and_every_thing_has_a_page(browser, paths):
         assert "<b>rent</b>" not in response.text
 
 
-def test_the_pages_of_actions_render_too(browser, paths):
-    for path in paths:
-        for action in {"tasks": ["complete", "restore"], "reminders": ["cancel"], "deliveries": ["retry"]}.get(
-            path.split("/")[0], []
-        ):
-            if path.count("/") == 2:
-                assert browser.get(f"/api/v1/{path}{action}/", headers=HTML).status_code == 405
+def offered(page: str) -> dict:
+    """The JSON in the page's form."""
+    return json.loads(html.unescape(page.split('name="_content"')[1].split(">", 1)[1].split("</textarea>")[0]))
 
 
-def test_there_is_a_form_for_json_and_none_for_fields(browser, paths):
-    text = browser.get("/api/v1/tasks/", headers=HTML).text
+def test_there_is_a_form_for_json_and_none_for_fields(browser):
+    page = browser.get("/api/v1/tasks/", headers=HTML).text
 
-    assert 'name="_content"' in text
-    assert '<option value="application/json">' in text
-    assert "&quot;title&quot;: &quot;&quot;" in text
-    assert 'name="title"' not in text
+    assert '<option value="application/json" selected>' in page
+    assert 'name="title"' not in page
 
 
-def test_the_form_offers_a_task_that_can_be_posted_as_it_stands(browser):
-    text = browser.get("/api/v1/tasks/", headers=HTML).text
-    offered = text.split('name="_content"')[1]
+def test_what_the_form_offers_for_a_new_task_can_be_posted_once_it_has_a_title(browser, staff):
+    update_profile(staff, timezone="Europe/Berlin")
+    page = browser.get("/api/v1/tasks/", headers=HTML).text
 
-    assert "&quot;tags&quot;: []" in offered
+    response = browser.post("/api/v1/tasks/", {**offered(page), "title": "x"}, content_type="application/json")
+
+    assert response.status_code == 201
+    assert (response.json()["status"], response.json()["timezone"]) == ("todo", "Europe/Berlin")
+
+
+def test_what_the_form_offers_for_a_known_task_can_be_put_as_it_stands(browser, staff):
+    path = f"/api/v1/tasks/{make_task(staff).pk}/"
+    before = browser.get(path).json()
+
+    response = browser.put(path, offered(browser.get(path, headers=HTML).text), content_type="application/json")
+
+    kept = {name: value for name, value in response.json().items() if name not in {"version", "updated_at"}}
+    assert response.status_code == 200
+    assert kept == {name: before[name] for name in kept}
 
 
 def test_a_problem_is_a_page_as_well(browser, paths):

@@ -70,14 +70,6 @@ def test_a_clocked_schedule_runs_at_its_moment(db):
     assert abs(next_run_at(schedule) - moment) < timedelta(seconds=5)
 
 
-def test_a_schedule_without_a_rhythm_has_no_next_run(staff, api):
-    schedule = make_schedule()
-
-    shown = api(staff).get(f"/api/v1/schedules/{schedule.pk}/").json()
-
-    assert (shown["schedule"], shown["next_run_at"]) == ("", None)
-
-
 @pytest.mark.parametrize(
     ("stored", "shown"),
     [('{"planned": 3}', {"planned": 3}), ("null", None), (None, None), ("Traceback (most", "Traceback (most")],

@@ -131,4 +131,4 @@ def test_a_keeper_that_is_told_to_stop_stops_its_servers(start_user: Start, data
     os.kill(keeper_pid(data_dir), signal.SIGTERM)
 
     eventually(lambda: processes_of(data_dir) == [])
-    assert not servers.is_kept(data_dir)
+    eventually(lambda: not servers.is_kept(data_dir))

@@ -4,6 +4,7 @@ a sentence."""
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ from launcher import servers
 from tests.launcher.launching import User, answers
 
 Start = Callable[..., User]
+# Not that of the virtual environment, which has the wheels, too.
+BASE_PYTHON = getattr(sys, "_base_executable", sys.executable)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +98,7 @@ def test_without_wheels_and_without_programs(
     shutil.copytree(checkout, bare, symlinks=True)
     (bare / ".venv").unlink()
 
-    user = start_user(launcher=bare, wanted="broker", PATH="/nonexistent")
+    user = start_user(launcher=bare, python=BASE_PYTHON, wanted="broker", PATH="/nonexistent")
 
     assert user.answer["error"].startswith("No Valkey or Redis was found")
     assert "REDIS_URL" in user.answer["error"]
@@ -110,7 +113,7 @@ def test_without_wheels_the_machines_own_programs_serve(
     shutil.copytree(checkout, bare, symlinks=True)
     (bare / ".venv").unlink()
 
-    user = start_user(launcher=bare)
+    user = start_user(launcher=bare, python=BASE_PYTHON)
 
     assert answers(user.database), user.answer
     assert answers(user.broker)

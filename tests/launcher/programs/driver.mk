@@ -1,2 +1,2 @@
 run:
-	@exec $(PYTHON) driver.py
+	@exec "$(PYTHON)" driver.py
