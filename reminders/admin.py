@@ -72,7 +72,7 @@ class ReminderAdmin(MachineOwned):
     list_filter = ["status", "kind"]
     search_fields = ["task__title", "task__owner__username"]
     list_select_related = ["task__owner"]
-    fields: ClassVar[list[str]] = [
+    fields = [
         "task",
         "kind",
         "rule_number",
@@ -115,7 +115,7 @@ class DeliveryAdmin(MachineOwned):
     search_fields = ["=message_id", "recipient__username", "reminder__task__title"]
     search_help_text = "A whole Message-ID, a user's name, or a task's title"
     list_select_related = ["reminder__task", "recipient"]
-    readonly_fields = [
+    fields = [
         "reminder", "task", "recipient", "address", "channel", "status", "reason", "attempts", "not_before", "sent_at",
         "message_id", "unknown_outcome", "lease_worker", "lease_until", "passport",
     ]  # fmt: skip

@@ -22,7 +22,7 @@ class TaskForm(forms.ModelForm):
 
     class Meta:
         model = Task
-        exclude = ["tags"]
+        fields = ["owner", "title", "description", "status", "priority", "due_at", "timezone", "all_day"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -8,7 +8,11 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 from django.urls import reverse
 
-from accounts.validators import validate_no_control_characters, validate_timezone
+from accounts.validators import (
+    validate_no_control_characters,
+    validate_no_control_characters_in_lines,
+    validate_timezone,
+)
 from taskapp.dates import EARLIEST_DUE, LATEST_DUE
 
 
@@ -73,7 +77,9 @@ class Task(models.Model):
 
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tasks")
     title = models.CharField(max_length=500, validators=[validate_no_control_characters])
-    description = models.TextField(blank=True, default="", db_default="", max_length=50_000)
+    description = models.TextField(
+        blank=True, default="", db_default="", max_length=50_000, validators=[validate_no_control_characters_in_lines]
+    )
     status = models.CharField(max_length=20, choices=Status, default=Status.TODO, db_default=Status.TODO)
     priority = models.CharField(max_length=20, choices=Priority, default=Priority.MEDIUM, db_default=Priority.MEDIUM)
     tags = models.ManyToManyField(Tag, related_name="tasks", blank=True)

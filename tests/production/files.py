@@ -1,4 +1,4 @@
-"""What the files for production say: Dockerfile, .dockerignore, docker-compose.yml, Procfile, .env.example, settings."""
+"""What the files for production say: Dockerfile, compose file, Procfile, .env.example; and what the code reads."""
 
 import ast
 import re

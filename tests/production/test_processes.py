@@ -17,7 +17,7 @@ from redis.exceptions import AuthenticationError
 from launcher import binaries
 from launcher.errors import ProgramMissingError
 from tests.production.files import as_run, compose, last_stage, procfile
-from tests.production.running import Service, eventually, get
+from tests.production.running import Service, get
 
 pytestmark = pytest.mark.timeout(120)
 
