@@ -15,6 +15,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import services
+from accounts.client import client_address
+from accounts.errors import TooManyAttemptsError
 from accounts.forms import (
     PreferencesForm,
     ThrottledAuthenticationForm,
@@ -22,6 +24,7 @@ from accounts.forms import (
     with_throttled_status,
 )
 from accounts.models import Preference, Token
+from accounts.throttle import admit_attempt, pair_key
 from accounts.unsubscribe import find_subscriber
 
 
@@ -41,6 +44,14 @@ class PasswordResetView(auth_views.PasswordResetView):
     subject_template_name = "accounts/password_reset_subject.txt"
 
     def form_valid(self, form: Any) -> HttpResponse:
+        """Counted like an attempt to sign in, so that nobody can fill a mailbox with these."""
+        try:
+            address = client_address(self.request)
+            admit_attempt(pair_key(f"reset {form.cleaned_data['email']}", address))
+        except TooManyAttemptsError as error:
+            form.retry_after = error.retry_after
+            form.add_error(None, "Too many mails for this address. Wait a minute, then try again.")
+            return with_throttled_status(self.form_invalid(form), form)
         self.extra_email_context = {"public_url": settings.PUBLIC_URL}
         return super().form_valid(form)
 

@@ -47,7 +47,16 @@ class Migration(migrations.Migration):
                     "title",
                     models.CharField(max_length=500, validators=[accounts.validators.validate_no_control_characters]),
                 ),
-                ("description", models.TextField(blank=True, db_default="", default="", max_length=50000)),
+                (
+                    "description",
+                    models.TextField(
+                        blank=True,
+                        db_default="",
+                        default="",
+                        max_length=50000,
+                        validators=[accounts.validators.validate_no_control_characters_in_lines],
+                    ),
+                ),
                 (
                     "status",
                     models.CharField(
