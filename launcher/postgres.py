@@ -100,8 +100,9 @@ class PostgreSQL(Server):
         return int(lines[0]) if "postgres" in words and f"-D {self.cluster} " in f"{words} " else None
 
     def _clear_pid_file(self) -> None:
-        """PostgreSQL takes any living process for its predecessor when the pid is in the file, and then
-        refuses to start. We know that there is none: its keeper would hold the lock that we hold."""
+        """PostgreSQL takes whatever process has the pid in the file for its predecessor, even a zombie that nobody
+        has reaped yet, and refuses to start. We know better: a living one's keeper would hold our lock. Should
+        helpers of a dead one still be there, PostgreSQL finds them by their shared memory."""
         lines = self._pid_file()
         if lines and lines[0].isdigit() and exists(int(lines[0])) and not self._owner_of_pid_file():
             (self.cluster / "postmaster.pid").unlink()

@@ -13,6 +13,8 @@ from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.http import content_disposition_header
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
 
 from reminders.channels.outbox import ACCOUNT_PREFIX, name_of
 from reminders.models import Delivery
@@ -33,14 +35,18 @@ class Mail:
     text: str
 
 
+@never_cache
 @login_required
+@require_safe
 def outbox(request: HttpRequest) -> HttpResponse:
     """The latest messages, newest first."""
     mails = [mail for name in names_for(request.user) if (mail := read(name)) is not None]  # type: ignore[arg-type]
     return render(request, "reminders/outbox.html", {"mails": mails, "has_server": settings.MAIL_SERVER is not None})
 
 
+@never_cache
 @login_required
+@require_safe
 def outbox_message(request: HttpRequest, name: str) -> HttpResponse:
     """One message; with `?raw` the file itself."""
     mail = read(name) if may_see(request.user, name) else None  # type: ignore[arg-type]
@@ -57,20 +63,28 @@ def names_for(user: User) -> list[str]:
     """The file names that this person may see, newest first."""
     if user.is_staff:
         files = sorted(settings.OUTBOX_DIR.glob("*.eml"), key=lambda path: path.stat().st_mtime, reverse=True)
-        return [path.name for path in files if user.is_superuser or not path.name.startswith(ACCOUNT_PREFIX)][:SHOWN]
+        return [path.name for path in files if user.is_superuser or not is_about_accounts(path.name)][:SHOWN]
     sent = Delivery.objects.owned_by(user).filter(status=Delivery.Status.SENT)[:SHOWN]
     return [name_of(message_id) for message_id in sent.values_list("message_id", flat=True)]
 
 
 def may_see(user: User, name: str) -> bool:
     if user.is_staff:
-        return user.is_superuser or not name.startswith(ACCOUNT_PREFIX)
-    event_id = name.removesuffix(".eml")
-    return Delivery.objects.owned_by(user).filter(message_id__startswith=f"<{event_id}@").exists()
+        return user.is_superuser or not is_about_accounts(name)
+    return (
+        name.endswith(".eml")
+        and Delivery.objects.owned_by(user).filter(message_id__startswith=f"<{name.removesuffix('.eml')}@").exists()
+    )
+
+
+def is_about_accounts(name: str) -> bool:
+    """In any letter case, since to some file systems that is the same file."""
+    return name.casefold().startswith(ACCOUNT_PREFIX)
 
 
 def path_of(name: str) -> Path:
-    return Path(settings.OUTBOX_DIR) / Path(name).name
+    """Where the message lies. Whatever else the name holds, it leads to a file in the outbox."""
+    return Path(settings.OUTBOX_DIR) / f"{Path(name).stem}.eml"
 
 
 def read(name: str) -> Mail | None:

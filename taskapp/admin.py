@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.text import Truncator
 
 from taskapp import services
-from taskapp.forms import TaskForm
+from taskapp.forms import TagForm, TaskForm
 from taskapp.models import Tag, Task, TaskQuerySet
 from work.paging import UncountedPaginator
 
@@ -95,6 +95,7 @@ class TaskAdmin(admin.ModelAdmin):
 
 @admin.register(Tag)
 class TagAdmin(admin.ModelAdmin):
+    form = TagForm
     list_display = ["name", "owner"]
     search_fields = ["name", "owner__username"]
     list_select_related = ["owner"]
@@ -102,10 +103,6 @@ class TagAdmin(admin.ModelAdmin):
     show_full_result_count = False
     paginator = UncountedPaginator
     list_per_page = 50
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Tag | None = None) -> list[str]:
-        """A tag stays with its owner, whose tasks are filed under it."""
-        return ["owner"] if obj else []
 
     def save_model(self, request: HttpRequest, obj: Tag, form: Any, change: bool) -> None:
         if change:

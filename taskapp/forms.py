@@ -1,4 +1,4 @@
-"""The form of a task in the admin."""
+"""The forms of tasks and tags in the admin."""
 
 from typing import Any
 
@@ -48,3 +48,15 @@ class TaskForm(forms.ModelForm):
         names = self.changed_data if self.instance.pk else self.cleaned_data
         fields = {name: self.cleaned_data[name] for name in names if name in self.cleaned_data}
         return {"tags" if name == "tag_names" else name: value for name, value in fields.items()}
+
+
+class TagForm(forms.ModelForm):
+    """A tag stays with its owner, whose tasks are filed under it."""
+
+    class Meta:
+        model = Tag
+        fields = ["owner", "name"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["owner"].disabled = self.instance.pk is not None

@@ -115,9 +115,9 @@ class BlackHole:
         return {"host": "127.0.0.1", "port": port, "security": "", "user": "", "password": ""}
 
     def _serve(self) -> None:
-        self._listener.settimeout(0.1)
+        self._listener.setblocking(False)
         connections: list[socket.socket] = []
-        while not self._over.wait(0.1):
+        while not self._over.wait(0.05):
             try:
                 connections.append(self._listener.accept()[0])
             except OSError:

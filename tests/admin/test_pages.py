@@ -58,16 +58,20 @@ def statements(client, path: str) -> int:
     return len(queries)
 
 
-@pytest.mark.parametrize("model", MODELS, ids=LABELS)
-def test_a_list_opens_and_costs_the_same_for_5_rows_and_for_50(admin, model):
+def costs(client) -> dict[str, int]:
+    return {model._meta.label_lower: statements(client, changelist(model)) for model in MODELS}
+
+
+def test_every_list_opens_and_costs_the_same_for_5_rows_and_for_50(admin):
     add_rows(5)
-    admin.get(changelist(model))  # what is looked up once, such as content types
-    few = statements(admin, changelist(model))
+    costs(admin)  # what is looked up once, such as content types
+    few = costs(admin)
 
     add_rows(45, start=5)
 
-    assert statements(admin, changelist(model)) <= few
-    assert "<script>0" not in admin.get(changelist(model)).text
+    assert costs(admin) == few
+    for model in MODELS:
+        assert "<script>" not in admin.get(changelist(model)).text.split('id="content"')[1].split("</main>")[0]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=LABELS)
@@ -107,22 +111,19 @@ def test_every_filter_search_and_order_that_a_list_offers_works(admin, model):
         assert response.status_code == 200, query
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "q=%00", "status__exact=%00", "status=%00", "deleted=%00", "deleted=x", "colour=red", "id=x", "id=99999999999999999999",
-        "owner__password__startswith=x", "due_at__isempty=7", "p=x", "o=%00", "e=1", "date_done__year=99999", "_popup=1",
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("model", MODELS, ids=LABELS)
-def test_an_odd_address_is_no_defect(admin, model, query):
-    assert admin.get(f"{changelist(model)}?{query}", follow=True).status_code in {200, 400}
+ODD = [
+    "q=%00", "status__exact=%00", "status=%00", "deleted=%00", "deleted=x", "colour=red",
+    "id=x", "id=9999999999999999999", "p=x", "o=%00", "e=1", "_popup=1",
+    "owner__password__startswith=x", "due_at__isempty=7", "date_done__year=99999",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("pk", ["x", "0", "9" * 30, "_00", "a_2Fb"])
 @pytest.mark.parametrize("model", MODELS, ids=LABELS)
-def test_a_row_that_is_not_there_leads_back(admin, model, pk):
-    assert admin.get(f"{changelist(model)}{pk}/change/", follow=True).status_code == 200
+def test_an_odd_address_is_no_defect(admin, model):
+    for query in ODD:
+        assert admin.get(f"{changelist(model)}?{query}", follow=True).status_code in {200, 400}, query
+    for pk in ["x", "0", "9" * 30, "_00", "a_2Fb"]:
+        assert admin.get(f"{changelist(model)}{pk}/change/", follow=True).status_code == 200, pk
 
 
 def test_choices_are_completed_by_name(admin, alice):

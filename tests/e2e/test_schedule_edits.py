@@ -65,6 +65,17 @@ def test_an_interval_edited_in_the_admin_takes_effect_without_a_restart(service,
     eventually(lambda: schedule(service)["total_run_count"] >= runs + 2, within=10)
 
 
+def test_ticks_that_found_nothing_to_do_leave_no_result(service):
+    runs = schedule(service)["total_run_count"]
+    eventually(lambda: schedule(service)["total_run_count"] >= runs + 2, within=10)  # every second by now
+
+    service.api("POST", f"schedules/{schedule(service, 'prune-results')['id']}/run/")
+    eventually(lambda: service.api("GET", "jobs/?job=schedules.prune_results")["results"])
+
+    ticks = service.api("GET", "jobs/?job=reminders.send_due_soon")["results"]
+    assert [tick for tick in ticks if not any(tick["result"].values())] == []
+
+
 def test_a_job_can_be_run_now(service):
     number = schedule(service, "prune-results")["id"]
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -13,15 +12,9 @@ from pathlib import Path
 from typing import Self
 
 from tests.production.files import settings_variables
+from tests.waiting import eventually
 
 VENV_BIN = Path(sys.executable).parent
-
-
-def eventually(condition: Callable[[], object], *, seconds: float = 30, what: Callable[[], str] = str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"still not after {seconds} s: {what()}"
-        time.sleep(0.05)
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -57,7 +50,10 @@ class Service:
 
     def until(self, condition: Callable[[], object], *, seconds: float = 30) -> None:
         """Wait; a process that ends meanwhile, or is too slow, shows what it said."""
-        eventually(lambda: condition() or self.process.poll() is not None, seconds=seconds, what=lambda: self.said)
+        try:
+            eventually(lambda: condition() or self.process.poll() is not None, within=seconds)
+        except AssertionError as error:
+            raise AssertionError(self.said) from error
         assert self.process.poll() is None, self.said
 
     def until_it_says(self, words: str) -> None:

@@ -1,15 +1,16 @@
 """From a queued delivery to an accepted message, against a real SMTP server."""
 
+import socket
 import threading
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Preference
-from reminders.delivering import deliver_batch, hand_over, renew, suppress
-from reminders.delivering import Post, lease
+from reminders.delivering import Post, deliver_batch, hand_over, lease, renew, settle, suppress
 from reminders.models import Delivery
 from reminders.sweep import rescue_lost_deliveries
 from taskapp import services
@@ -250,8 +251,6 @@ def enter(request, manager):
 
 
 def one_line_server(request, line: bytes) -> int:
-    import socket
-
     listener = socket.create_server(("127.0.0.1", 0))
     request.addfinalizer(listener.close)
 
@@ -318,6 +317,21 @@ def test_an_expired_lease_is_taken_again_and_the_late_run_finds_its_token_gone(a
     assert delivery.unknown_outcome is False
 
 
+def test_a_run_that_slept_through_its_lease_leaves_the_row_to_the_one_that_has_it_now(alice, mail_server):
+    make_delivery(make_task(alice))
+    frozen, other = Holder(), Holder()
+    (pk,) = claim(Delivery, frozen, limit=1, lease=timedelta(seconds=-1))
+    rescue_lost_deliveries()
+    claim(Delivery, other, limit=1, lease=lease())
+
+    with Post() as post:
+        word = hand_over(pk, frozen, post)
+
+    assert word == "left alone"
+    assert mail_server.taken == []
+    assert Delivery.objects.get().lease_token == other.token
+
+
 def test_a_lease_that_ran_out_while_the_message_was_on_its_way_leaves_the_outcome_unknown(alice, mail_server):
     delivery = make_delivery(make_task(alice))
     holder = Holder()
@@ -339,8 +353,6 @@ def test_a_delivery_that_somebody_else_settled_meanwhile_is_not_settled_again(al
     letter = renew(pk, holder)
     Delivery.objects.update(lease_until=in_hours(-1))
     rescue_lost_deliveries()
-
-    from reminders.delivering import settle
 
     settle(letter, holder, late=1)
 
@@ -367,8 +379,6 @@ def test_two_runs_at_once_send_each_message_once(committed_db, mail_server):
     barrier = threading.Barrier(2)
 
     def run() -> None:
-        from django.db import connection
-
         barrier.wait()
         deliver_batch()
         connection.close()

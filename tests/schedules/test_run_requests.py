@@ -41,7 +41,8 @@ def test_a_run_that_could_not_go_out_stays_asked_for(schedule):
     assert publish_requests(lambda schedule: None) == 1
 
 
-def test_of_several_beats_one_publishes_it(schedule):
+def test_of_several_beats_one_publishes_each(schedule):
+    request_run([schedule] * 29, by=make_user("another"))
     published: list[PeriodicTask] = []
     barrier = threading.Barrier(4)
 
@@ -56,4 +57,4 @@ def test_of_several_beats_one_publishes_it(schedule):
     for beat in beats:
         beat.join()
 
-    assert published == [schedule]
+    assert len(published) == 30

@@ -1,0 +1,168 @@
+"""`/healthz`, `/readyz` and `/healthz/reminders`: whether it lives, is ready, and keeps its promise."""
+
+import socket
+from datetime import timedelta
+from time import monotonic
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from reminders.channels import EMAIL
+from reminders.models import TaskChange
+from reminders.sweep import BELL
+from reminders.wake import BEAT
+from tests.factories import make_delivery, make_reminder, make_task
+from work.models import Bell, Breaker
+
+PROMISE = ["database", "broker", "beat", "worker", "planning", "mail", "deliveries"]
+
+
+def ago(seconds: float):
+    return timezone.now() - timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def _well(db) -> None:
+    """Beat and a worker have just answered."""
+    for name in (BEAT, BELL):
+        Bell.objects.update_or_create(name=name, defaults={"answered_at": ago(5)})
+
+
+def down(client) -> list[str]:
+    """The parts that are named as down; the status must agree."""
+    response = client.get("/healthz/reminders")
+    answer = response.json()
+    assert response.status_code == (503 if answer["down"] else 200)
+    assert answer["status"] == ("down" if answer["down"] else "ok")
+    assert list(answer["checks"]) == PROMISE
+    assert [name for name, detail in answer["checks"].items() if detail != "ok"] == answer["down"]
+    return answer["down"]
+
+
+def test_being_alive_needs_neither_database_nor_broker(client, settings):
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+
+    # Without the db fixture a query would be an error here.
+    response = client.get("/healthz")
+
+    assert response.status_code == 200
+    assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.django_db
+def test_it_is_ready_when_database_and_broker_answer(client):
+    response = client.get("/readyz")
+
+    assert response.status_code == 200
+    assert response.json() == {"status": "ok", "down": [], "checks": {"database": "ok", "broker": "ok"}}
+
+
+@pytest.mark.django_db
+def test_a_broker_that_is_not_there_is_named(client, settings):
+    settings.CELERY_BROKER_URL = "redis://:secret@127.0.0.1:1/0"
+
+    response = client.get("/readyz")
+
+    assert response.status_code == 503
+    assert response.json()["down"] == ["broker"]
+    assert "secret" not in response.text
+
+
+@pytest.mark.django_db
+def test_a_broker_that_never_answers_is_not_waited_for(client, settings):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        began = monotonic()
+
+        response = client.get("/readyz")
+
+        assert monotonic() - began < 3
+        assert response.status_code == 503
+        assert response.json()["down"] == ["broker"]
+
+
+@pytest.mark.usefixtures("_well")
+def test_the_promise_is_kept_when_everything_is_well(client, alice):
+    make_delivery(make_task(alice), status="sent", not_before=ago(9999))
+    make_delivery(make_task(alice), status="failed", not_before=ago(9999))
+    make_delivery(make_task(alice), not_before=timezone.now() + timedelta(hours=1))  # deferred by an answer
+    make_delivery(make_task(alice), not_before=ago(60))
+    make_reminder(make_task(alice), remind_at=ago(60))
+    make_reminder(make_task(alice), remind_at=ago(9999), status="cancelled", reason="x")
+
+    assert down(client) == []
+
+
+@pytest.mark.parametrize(("bell", "part"), [(BEAT, "beat"), (BELL, "worker")])
+@pytest.mark.parametrize("answered_at", [ago(150), None])
+@pytest.mark.usefixtures("_well")
+def test_who_has_not_answered_for_two_minutes_is_named(client, bell, part, answered_at):
+    Bell.objects.filter(name=bell).update(answered_at=answered_at, rung_at=ago(1))
+
+    assert down(client) == [part]
+
+
+@pytest.mark.django_db
+def test_before_anything_ran_beat_and_worker_are_down(client):
+    assert down(client) == ["beat", "worker"]
+
+
+@pytest.mark.usefixtures("_well")
+def test_a_due_reminder_that_nobody_handed_over_is_planning(client, alice):
+    make_reminder(make_task(alice), remind_at=ago(150))
+
+    assert down(client) == ["planning"]
+
+
+@pytest.mark.usefixtures("_well")
+def test_a_change_that_nobody_planned_is_planning(client, alice):
+    TaskChange.objects.create(task_id=1, at=ago(150))
+
+    assert down(client) == ["planning"]
+
+
+@pytest.mark.usefixtures("_well")
+def test_a_parked_transport_is_mail_and_says_why(client):
+    Breaker.objects.create(name=EMAIL, failures=3, open_until=ago(1), reason="connection refused")
+
+    assert down(client) == ["mail"]
+    assert "connection refused" in client.get("/healthz/reminders").json()["checks"]["mail"]
+
+
+@pytest.mark.usefixtures("_well")
+def test_a_breaker_that_closed_again_is_well(client):
+    Breaker.objects.create(name=EMAIL)
+
+    assert down(client) == []
+
+
+@pytest.mark.parametrize("status", ["queued", "leased"])
+@pytest.mark.usefixtures("_well")
+def test_a_delivery_that_should_be_gone_is_named_with_its_moment(client, alice, status):
+    lease = {"lease_token": "7b8a3a8e-1c2d-4e5f-8a9b-0c1d2e3f4a5b", "lease_until": timezone.now()}
+    late = make_delivery(make_task(alice), status=status, not_before=ago(150), **(lease if status == "leased" else {}))
+
+    assert down(client) == ["deliveries"]
+    assert f"{late.not_before:%H:%M:%S}" in client.get("/healthz/reminders").json()["checks"]["deliveries"]
+
+
+@pytest.mark.usefixtures("_well")
+def test_it_costs_the_same_whatever_is_there(client, alice):
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            client.get("/healthz/reminders")
+        return len(queries)
+
+    before = cost()
+    for _ in range(20):
+        make_delivery(make_task(alice), status="sent")
+
+    assert cost() == before
+
+
+@pytest.mark.django_db
+def test_the_checks_are_for_everybody_and_are_not_kept_by_caches(client):
+    for path in ("/readyz", "/healthz/reminders"):
+        assert "no-store" in client.get(path)["Cache-Control"]

@@ -1,0 +1,87 @@
+"""`/metrics`: what the processes have counted, and how the reminders stand in PostgreSQL."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from prometheus_client import values
+from prometheus_client.parser import text_string_to_metric_families
+
+from reminders.models import TaskChange
+from tests.factories import make_delivery, make_reminder, make_task
+
+
+@pytest.fixture
+def scrape(client, db):
+    """The samples of a scrape: {(name, label values…): value}."""
+
+    def scrape() -> dict[tuple[str, ...], float]:
+        response = client.get("/metrics")
+        assert response.status_code == 200
+        assert response["Content-Type"].startswith("text/plain; version=")
+        return dict(samples(response.text))
+
+    return scrape
+
+
+def samples(text: str) -> Iterator[tuple[tuple[str, ...], float]]:
+    for family in text_string_to_metric_families(text):
+        assert family.documentation
+        for sample in family.samples:
+            yield (sample.name, *sample.labels.values()), sample.value
+
+
+def test_an_empty_service_has_every_gauge_at_nothing(scrape):
+    assert scrape() == {
+        ("taskapp_changes_waiting",): 0,
+        ("taskapp_deliveries", "queued"): 0,
+        ("taskapp_deliveries", "leased"): 0,
+        ("taskapp_deliveries", "failed"): 0,
+        ("taskapp_oldest_due_delivery_seconds",): 0,
+        ("taskapp_oldest_due_reminder_seconds",): 0,
+    }
+
+
+def test_gauges_tell_how_the_reminders_stand(alice, scrape):
+    now = timezone.now()
+    make_delivery(make_task(alice), not_before=now - timedelta(seconds=90))
+    make_delivery(make_task(alice), not_before=now + timedelta(hours=1))
+    make_delivery(make_task(alice), status="failed")
+    make_delivery(make_task(alice), status="sent")
+    make_reminder(make_task(alice), remind_at=now - timedelta(seconds=30))
+
+    found = scrape()
+
+    assert found["taskapp_changes_waiting",] == TaskChange.objects.count() == 5
+    assert found["taskapp_deliveries", "queued"] == 2
+    assert found["taskapp_deliveries", "leased"] == 0
+    assert found["taskapp_deliveries", "failed"] == 1
+    assert 90 <= found["taskapp_oldest_due_delivery_seconds",] < 120
+    assert 30 <= found["taskapp_oldest_due_reminder_seconds",] < 60
+
+
+def test_a_scrape_is_one_statement(scrape):
+    with CaptureQueriesContext(connection) as queries:
+        scrape()
+
+    assert len(queries) == 1
+
+
+@pytest.fixture
+def counted_in_files(settings, tmp_path, monkeypatch) -> None:
+    """Two processes of two hosts have counted, as web and workers do."""
+    settings.METRICS_DIR = tmp_path
+    for number, host in enumerate(["web", "worker"], start=1):
+        (tmp_path / host).mkdir()
+        monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / host))
+        value = values.MultiProcessValue(lambda number=number: number)(
+            "counter", "taskapp_steps", "taskapp_steps_total", ["kind", "step"], ["delivery", "sent"], "Steps."
+        )
+        value.inc(number * 10)
+
+
+def test_what_all_processes_have_counted_is_added_up(counted_in_files, scrape):
+    assert scrape()["taskapp_steps_total", "delivery", "sent"] == 30
