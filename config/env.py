@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from socket import gethostname
 from typing import Any, NoReturn
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import psycopg
 from environs import EnvError, FileAwareEnv, validate
@@ -97,13 +97,15 @@ def database(url: str) -> dict[str, Any]:
 
     The URL helpers on offer each get a form wrong (several hosts, a socket directory, %2F).
     """
+    example = "postgresql://user:password@host:5432/name"
     try:
         given: dict[str, Any] = dict(conninfo_to_dict(url))
-    except psycopg.ProgrammingError as error:
-        refuse(f"DATABASE_URL is not a PostgreSQL URL ({str(error).strip()}); "
-               "it looks like postgresql://user:password@host:5432/name.")
+    except psycopg.ProgrammingError:  # its text holds the URL, and that the password
+        refuse(f"DATABASE_URL is not a PostgreSQL URL; it looks like {example}.")
     if not url.startswith(("postgresql://", "postgres://")) or not given.get("dbname"):
-        refuse("DATABASE_URL must be postgresql://user:password@host:5432/name, with a database name.")
+        refuse(f"DATABASE_URL must be {example}, with a database name.")
+    if not all(port.isdecimal() and int(port) <= 65535 for port in str(given.get("port") or "5432").split(",")):
+        refuse(f"DATABASE_URL has a port that is no port number; it looks like {example}.")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": given.pop("dbname"),
@@ -115,28 +117,36 @@ def database(url: str) -> dict[str, Any]:
     }
 
 
+def parts_of(url: str) -> SplitResult | None:
+    """The parts of a URL that has a host; None if it is none, or its port is no port number."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.hostname and (parts.port or True) else None
+    except ValueError:
+        return None
+
+
 def broker(url: str) -> str:
     """The URL itself, once it is known to be one that Celery's Redis transport takes."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+    parts = parts_of(url)
+    if parts is None or parts.scheme not in {"redis", "rediss"}:
         refuse("REDIS_URL must be redis://:password@host:6379/0 (or rediss:// for TLS).")
     return url
 
 
 def mail_server(url: str) -> dict[str, Any]:
     """Host, port, security ("", "starttls" or "tls"), user and password of an SMTP URL."""
-    parts = urlsplit(url)
-    security = {"smtp": "", "smtp+tls": "starttls", "smtps": "tls"}.get(parts.scheme)
-    try:
-        port = parts.port
-    except ValueError:
-        security, port = None, None
-    if security is None or not parts.hostname:
-        refuse("EMAIL_URL must be smtp://user:password@host:25 (plain), smtp+tls://…:587 (STARTTLS) "
-               "or smtps://…:465 (TLS).")
+    parts = parts_of(url)
+    kinds = {"smtp": ("", 25), "smtp+tls": ("starttls", 587), "smtps": ("tls", 465)}
+    if parts is None or parts.scheme not in kinds:
+        refuse(
+            "EMAIL_URL must be smtp://user:password@host:25 (plain), smtp+tls://…:587 (STARTTLS) "
+            "or smtps://…:465 (TLS)."
+        )
+    security, port = kinds[parts.scheme]
     return {
         "host": parts.hostname,
-        "port": port or {"": 25, "starttls": 587, "tls": 465}[security],
+        "port": parts.port or port,
         "security": security,
         "user": unquote(parts.username or ""),
         "password": unquote(parts.password or ""),
@@ -145,7 +155,7 @@ def mail_server(url: str) -> dict[str, Any]:
 
 def public_url(url: str) -> str:
     """The origin under which people reach the service, without a trailing slash."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
+    parts = parts_of(url)
+    if parts is None or parts.scheme not in {"http", "https"} or parts.path.strip("/"):
         refuse("PUBLIC_URL must be the address in the browser without a path, such as https://tasks.example.org.")
     return url.rstrip("/")

@@ -2,10 +2,15 @@
 
 import os
 
-bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
-workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
+from django.conf import settings
+
+# Read before a worker is forked: one that cannot read its settings would be started again for ever.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+bind = f"{settings.HOST}:{settings.PORT}"
+workers = int(os.environ.get("WEB_CONCURRENCY") or "1")  # a name of gunicorn's own, which it reads before us
 worker_class = "gthread"
-threads = int(os.environ.get("WEB_THREADS", "4"))
+threads = settings.WEB_THREADS
 timeout = 30
 graceful_timeout = 15
 keepalive = 75

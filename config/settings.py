@@ -20,13 +20,14 @@ env = environment.read(BASE_DIR)
 # --- What the environment says -------------------------------------------------------------------------------
 
 DEBUG = env.bool("DEBUG", False)
+HOST = env.str("HOST", "127.0.0.1")
 PORT = env.int("PORT", 8000, validate=environment.port)
 DATA_DIR = BASE_DIR / env.str("DATA_DIR", ".data")
 DATABASE_URL = env.str("DATABASE_URL", "")
 REDIS_URL = env.str("REDIS_URL", "")
 EMAIL_URL = env.str("EMAIL_URL", "")
 EMAIL_FROM = env.str("EMAIL_FROM", "Taskapp <reminders@localhost>")
-PUBLIC_URL = environment.public_url(env.str("PUBLIC_URL", "") or f"http://127.0.0.1:{PORT}")
+PUBLIC_URL = env.str("PUBLIC_URL", "")
 TIME_ZONE = env.str("TIME_ZONE", "UTC", validate=environment.one_of(available_timezones(), "an IANA time zone"))
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
 SECRET_KEY = env.str("SECRET_KEY", "")
@@ -44,11 +45,13 @@ DELIVERY_BATCH_SIZE = env.int("DELIVERY_BATCH_SIZE", 50, validate=environment.at
 HISTORY_DAYS = env.int("HISTORY_DAYS", 90, validate=environment.at_least_one)
 TOMBSTONE_DAYS = env.int("TOMBSTONE_DAYS", 30, validate=environment.at_least_one)
 RESULT_DAYS = env.int("RESULT_DAYS", 7, validate=environment.at_least_one)
+WEB_THREADS = env.int("WEB_THREADS", 4, validate=environment.at_least_one)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 2, validate=environment.at_least_one)
 environment.seal(env)
 
 # --- Checked together, and completed -------------------------------------------------------------------------
 
+PUBLIC_URL = environment.public_url(PUBLIC_URL or f"http://127.0.0.1:{PORT}")
 if "@" not in parseaddr(EMAIL_FROM)[1]:
     environment.refuse("EMAIL_FROM must be an address, such as Taskapp <reminders@example.org>.")
 MAIL_SERVER = environment.mail_server(EMAIL_URL) if EMAIL_URL else None

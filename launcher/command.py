@@ -8,6 +8,7 @@ import signal
 import sys
 from types import FrameType
 
+from launcher import dotenv
 from launcher.errors import LauncherError
 from launcher.install import install
 from launcher.places import CHECKOUT, VENV_PYTHON
@@ -17,6 +18,7 @@ from launcher.run import run
 def main(arguments: list[str]) -> int:
     options = _parse(arguments)
     os.chdir(CHECKOUT)
+    dotenv.load(CHECKOUT / ".env", os.environ)
     # .pyc files are what makes the second start fast; whoever wants none can still delete them.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:

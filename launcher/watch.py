@@ -16,11 +16,14 @@ from launcher.stopping import Parent, StopRequest
 from launcher.terminal import Terminal
 
 PAUSE = 0.5
-REMIND_EVERY, PATIENCE = 10.0, 60.0
+REMIND_EVERY, PATIENCE, REST_PATIENCE = 10.0, 60.0, 5.0
 
 
 class Readiness:
-    """Asks /readyz in a thread of its own until the answer is 200."""
+    """Asks /readyz in a thread of its own until the answer is 200; then for a moment whether all else is there, too.
+
+    The last word to the user should be that it is ready, not the banner of a worker that started later.
+    """
 
     def __init__(self, port: int, terminal: Terminal, on_ready: Callable[[], None]) -> None:
         self._port = port
@@ -31,18 +34,21 @@ class Readiness:
 
     def _ask(self) -> None:
         began = reminded = time.monotonic()
-        while not self._is_ready():
+        while not self._answers("/readyz"):
             now = time.monotonic()
             if now - reminded > REMIND_EVERY:
                 reminded = now
                 late = " That is too long: the lines above should say why." if now - began > PATIENCE else ""
                 self._terminal.say(f"Not ready after {now - began:.0f} s: /readyz gives {self._answer}.{late}")
             time.sleep(0.1)
+        ready = time.monotonic()
+        while not self._answers("/healthz/reminders") and time.monotonic() - ready < REST_PATIENCE:
+            time.sleep(0.1)
         self._on_ready()
 
-    def _is_ready(self) -> bool:
+    def _answers(self, path: str) -> bool:
         """A request in four lines: http.client would take longer to load than all of the launcher."""
-        request = f"GET /readyz HTTP/1.0\r\nHost: {LOOPBACK}:{self._port}\r\n\r\n"
+        request = f"GET {path} HTTP/1.0\r\nHost: {LOOPBACK}:{self._port}\r\n\r\n"
         try:
             with socket.create_connection((LOOPBACK, self._port), timeout=5) as connection:
                 connection.sendall(request.encode())

@@ -27,6 +27,7 @@ class MachineOwned(admin.ModelAdmin):
     """Rows that people read and the machine writes."""
 
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # they count every row
     paginator = UncountedPaginator
     list_per_page = 50
     ordering = ["-id"]
@@ -68,7 +69,7 @@ class MachineOwned(admin.ModelAdmin):
 
 @admin.register(Reminder)
 class ReminderAdmin(MachineOwned):
-    list_display = ["id", "task_title", "owner", "kind", "remind_at", "due_at", "status", "reason"]
+    list_display = ["id", "task_title", "owner", "status", "remind_at", "reason", "due_at", "kind"]
     list_filter = ["status", "kind"]
     search_fields = ["task__title", "task__owner__username"]
     list_select_related = ["task__owner"]
@@ -110,7 +111,7 @@ class ReminderAdmin(MachineOwned):
 
 @admin.register(Delivery)
 class DeliveryAdmin(MachineOwned):
-    list_display = ["id", "task_title", "recipient", "channel", "status", "reason", "attempts", "not_before", "sent_at"]
+    list_display = ["id", "task_title", "recipient", "status", "sent_at", "reason", "attempts", "not_before", "channel"]
     list_filter = ["status", "unknown_outcome", "channel"]
     search_fields = ["=message_id", "recipient__username", "reminder__task__title"]
     search_help_text = "A whole Message-ID, a user's name, or a task's title"

@@ -146,8 +146,8 @@ class Delivery(Leased):
         leased       the run that holds it, in delivering: → sent, → failed, → suppressed, → queued (later);
                      work.claims.rescue → queued, when the lease has run out.
         sent         nobody: the channel's server has accepted the message.
-        failed       a person, by services.retry_delivery → queued.
-        suppressed   planning.plan → queued, when the task wants it again; a person, by services.retry_delivery.
+        failed       a person, by services.retry_deliveries → queued.
+        suppressed   planning.plan → queued, when the task wants it again; a person, by services.retry_deliveries.
         """
 
         QUEUED = "queued", "Queued"

@@ -20,7 +20,7 @@ admin.site.unregister([PeriodicTask, SolarSchedule])
 class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
     """The name of the model stays PeriodicTask, so that bookmarks and permissions hold."""
 
-    list_display = ["name", "task", "scheduler", "enabled", "last_run_at", "next_run", "total_run_count"]
+    list_display = ["name", "enabled", "scheduler", "next_run", "last_run_at", "total_run_count", "task"]
 
     def get_fieldsets(self, request: HttpRequest, obj: PeriodicTask | None = None) -> Any:
         """Without the solar ones."""

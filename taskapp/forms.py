@@ -23,6 +23,7 @@ class TaskForm(forms.ModelForm):
     class Meta:
         model = Task
         fields = ["owner", "title", "description", "status", "priority", "due_at", "timezone", "all_day"]
+        widgets = {"title": forms.TextInput(attrs={"class": "vLargeTextField"})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

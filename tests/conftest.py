@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from tests.broker import quiet_broker
 from tests.factories import make_user
 from tests.mail_server import MailServer
+from tests.system_packages import pytest_runtest_setup  # noqa: F401 (a hook)
 
 
 @pytest.fixture(autouse=True)

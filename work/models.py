@@ -11,7 +11,7 @@ class Leased(models.Model):
 
     queued   waiting until `not_before`.   Moved on by claims.claim → leased.
     leased   one run has it until `lease_until`, and proves it with `lease_token`.
-             Moved on by the run itself, through claims.settle → an end, or → queued (later, or handed back);
+             Moved on by the run itself, through claims.release → an end, or → queued (later, or handed back);
              by claims.rescue → queued, when the lease has run out.
     """
 

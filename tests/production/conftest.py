@@ -13,7 +13,6 @@ from django.conf import settings
 from launcher import ports
 from tests.production.files import copy_context, dockerfile, image_environment
 from tests.production.running import environment
-from tests.system_packages import pytest_runtest_setup  # noqa: F401 (a hook)
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ def defaults() -> dict[str, str]:
 
 def test_the_code_is_read_rightly():
     assert {"DATABASE_URL", "REMINDER_WINDOW_HOURS"} <= set(settings_variables())
-    assert {"HOST", "WEB_CONCURRENCY", "ADMIN_PASSWORD"} <= set(other_variables())
+    assert {"WEB_CONCURRENCY", "ADMIN_PASSWORD"} <= set(other_variables())
     assert {"FLOWER_BASIC_AUTH", "POSTGRES_PASSWORD"} <= compose_variables()
 
 

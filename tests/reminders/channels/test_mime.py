@@ -22,6 +22,14 @@ def test_it_has_what_mail_servers_and_readers_look_for(message, settings):
     assert mail["Date"] is not None
 
 
+def test_a_long_unsubscribe_link_stays_a_link_on_the_wire(message):
+    link = "https://tasks.example.org/unsubscribe/" + "x" * 200 + "/"
+
+    content = compose(replace(message, unsubscribe_url=link)).as_bytes()
+
+    assert f"\r\nList-Unsubscribe: <{link}>\r\n".encode() in content
+
+
 def test_text_and_html_say_the_same_and_link_to_the_task(message):
     mail = compose(message)
 
