@@ -1,5 +1,6 @@
 """Real PostgreSQL and Valkey: those of DATABASE_URL and REDIS_URL, else private ones that end with the tests."""
 
+import os
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,14 @@ from tests.broker import quiet_broker
 from tests.factories import make_user
 from tests.mail_server import MailServer
 from tests.system_packages import pytest_runtest_setup  # noqa: F401 (a hook)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where CI=true, a test that was left out is a failure: CI installs what the tests need."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") == "true" and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("CI=true: a skipped test is a failure.", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True)

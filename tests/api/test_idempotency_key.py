@@ -101,17 +101,3 @@ def test_many_at_once_make_one_task(committed_db):
     assert sorted(response.status_code for response in responses) == [200] * 7 + [201]
     assert len({response.json()["id"] for response in responses}) == 1
     assert Task.objects.count() == IdempotencyKey.objects.count() == 1
-
-
-def test_many_at_once_with_the_same_tags_do_not_block_each_other(committed_db):
-    alice = make_user("alice")
-    names = [f"tag {number}" for number in range(30)]
-
-    def create_with(index):
-        tags = names if index % 2 else names[::-1]
-        return client_of(alice).post("/api/v1/tasks/", {"title": "x", "tags": tags})
-
-    responses = at_once(8, create_with)
-
-    assert [response.status_code for response in responses] == [201] * 8
-    assert all(len(response.json()["tags"]) == 30 for response in responses)
