@@ -46,12 +46,8 @@ class Token(models.Model):
         constraints = [
             # services.find_token looks up by it.
             models.UniqueConstraint(fields=["prefix"], name="token_unique_prefix"),
-            models.CheckConstraint(
-                condition=models.Q(prefix__regex="^[A-Za-z0-9]{8}$"), name="token_prefix_form"
-            ),
-            models.CheckConstraint(
-                condition=models.Q(digest__regex="^[0-9a-f]{64}$"), name="token_digest_form"
-            ),
+            models.CheckConstraint(condition=models.Q(prefix__regex="^[A-Za-z0-9]{8}$"), name="token_prefix_form"),
+            models.CheckConstraint(condition=models.Q(digest__regex="^[0-9a-f]{64}$"), name="token_digest_form"),
         ]
 
     def __str__(self) -> str:
@@ -96,9 +92,7 @@ class LoginThrottle(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(attempted_at__len__gt=0), name="login_throttle_has_attempts"
-            ),
+            models.CheckConstraint(condition=models.Q(attempted_at__len__gt=0), name="login_throttle_has_attempts"),
         ]
 
     def __str__(self) -> str:

@@ -22,9 +22,7 @@ def create_token(user: User, *, name: str = "", expires_at: datetime | None = No
     """Make a token; return its row and its text, which cannot be had again."""
     prefix = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(PREFIX_LENGTH))
     secret = secrets.token_urlsafe(32)
-    token = Token.objects.create(
-        user=user, name=name, prefix=prefix, digest=digest_of(secret), expires_at=expires_at
-    )
+    token = Token.objects.create(user=user, name=name, prefix=prefix, digest=digest_of(secret), expires_at=expires_at)
     token.refresh_from_db(fields=["created_at"])
     return token, f"tk_{prefix}_{secret}"
 

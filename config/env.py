@@ -26,7 +26,7 @@ def refuse(sentence: str) -> NoReturn:
 
 
 class Environment(FileAwareEnv):
-    """The environment with `X_FILE` for secrets. An empty variable is one that is not set, as compose files pass them."""
+    """The environment, with `X_FILE` for secrets. An empty variable, as compose files pass them, is not set."""
 
     def _get_value(self, env_key: str, default: Any) -> Any:
         try:
@@ -86,8 +86,10 @@ def count_in_files(metrics_dir: Path) -> None:
 def kept_secret_key(data_dir: Path, *, may_make: bool) -> str:
     """The key in DATA_DIR, made on the first start with private servers. Production brings its own."""
     if not may_make and not secret_key.path_in(data_dir).exists():
-        refuse("SECRET_KEY is missing; set it to a long random text, for example the output of "
-               "python -c 'import secrets; print(secrets.token_urlsafe(50))'.")
+        refuse(
+            "SECRET_KEY is missing; set it to a long random text, for example the output of "
+            "python -c 'import secrets; print(secrets.token_urlsafe(50))'."
+        )
     make_data_dir(data_dir)
     return secret_key.keep(data_dir)
 
@@ -121,9 +123,10 @@ def parts_of(url: str) -> SplitResult | None:
     """The parts of a URL that has a host; None if it is none, or its port is no port number."""
     try:
         parts = urlsplit(url)
-        return parts if parts.hostname and (parts.port or True) else None
+        _ = parts.port  # parsed only when it is asked for
     except ValueError:
         return None
+    return parts if parts.hostname else None
 
 
 def broker(url: str) -> str:

@@ -6,7 +6,6 @@ from typing import Any
 
 import structlog
 
-
 QUIET_PATHS = ("GET /healthz", "GET /readyz", "GET /metrics")
 
 

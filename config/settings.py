@@ -250,7 +250,8 @@ CELERY_BROKER_URL = environment.broker(REDIS_URL)
 CELERY_RESULT_BACKEND = "django-db"
 CELERY_CACHE_BACKEND = "default"
 CELERY_RESULT_EXTENDED = True  # else a result has no job name
-# No expiry in Celery: with one, beat rewrites an administrator's edit of the clean-up at each start. Ours is a schedule.
+# No expiry in Celery: with one, beat rewrites an administrator's edit of the clean-up at each start. Ours is a
+# schedule of its own.
 CELERY_RESULT_EXPIRES = None
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_ENABLE_UTC = True

@@ -97,7 +97,7 @@ class Letter:
     attempts: int
     unknown_outcome: bool
     late: float
-    """Seconds since it should have gone: since `remind_at`, or since a task was saved whose reminder was due already."""
+    """Seconds since it should have gone: since `remind_at`, or since the task was saved if that was later."""
 
     def message(self) -> Message:
         content = {**self.content, "due_at": datetime.fromisoformat(self.content["due_at"])}
@@ -171,7 +171,9 @@ def hand_over(pk: int, holder: Holder, post: Post) -> str:
         raise
     except Exception as error:  # a defect of ours with this one message must not stop the others
         log.exception("delivery broke", id=letter.id)
-        return refuse(letter, holder, f"internal error: {type(error).__name__}", permanent=False, unknown=message is not None)
+        return refuse(
+            letter, holder, f"internal error: {type(error).__name__}", permanent=False, unknown=message is not None
+        )
     return settle(letter, holder, late=letter.late + monotonic() - began)
 
 

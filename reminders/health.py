@@ -12,6 +12,7 @@ from work.step import in_
 LATE = timedelta(minutes=2)
 """The promise is broken when something that should be gone has not gone for so long."""
 
+
 def beat() -> str:
     """Whether beat looks for work."""
     return "" if answered_lately(BEAT) else "beat has not looked for work for two minutes"

@@ -49,7 +49,7 @@ class ReminderRule(models.Model):
 
 
 class TaskChange(models.Model):
-    """"Look at this task again": appended by triggers when a plan input of a task changes, taken by planning.plan.
+    """ "Look at this task again": appended by triggers when a plan input of a task changes, taken by planning.plan.
 
     No foreign key: the row must outlive nothing and block nothing.
     """
@@ -63,7 +63,7 @@ class TaskChange(models.Model):
 
 
 class RuleChange(models.Model):
-    """"Look at the tasks of this rule again": appended by a trigger, worked off in chunks by planning.fan_out."""
+    """ "Look at the tasks of this rule again": appended by a trigger, worked off in chunks by planning.fan_out."""
 
     rule_id = models.BigIntegerField()
     owner_id = models.IntegerField(null=True)

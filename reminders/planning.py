@@ -47,7 +47,8 @@ PLAN = f"""
     WITH batch AS MATERIALIZED (
         SELECT task.id AS task_id, task.owner_id, task.due_at, task.status, task.deleted_at,
                coalesce(min(taken.at) FILTER (WHERE taken.due_at = task.due_at), min(taken.at)) AS set_at
-        FROM unnest(%(task_ids)s::bigint[], %(dues)s::timestamptz[], %(ats)s::timestamptz[]) AS taken(task_id, due_at, at)
+        FROM unnest(%(task_ids)s::bigint[], %(dues)s::timestamptz[], %(ats)s::timestamptz[])
+             AS taken(task_id, due_at, at)
         JOIN taskapp_task AS task ON task.id = taken.task_id
         GROUP BY task.id
     ), wanted AS MATERIALIZED (

@@ -69,9 +69,11 @@ def preview() -> tuple[list[Reminder], list[Reminder]]:
         while planning.plan()["changes"]:
             pass
         planned = Reminder.objects.select_related("task__owner").filter(status=Reminder.Status.PLANNED)
-        new: list[Reminder] = list(planned.annotate(step_at=Cast(KT("history__-1__at"), models.DateTimeField())).filter(
-            step_at__gte=models.Func(function="transaction_timestamp", output_field=models.DateTimeField())
-        ).order_by("remind_at", "pk"))
+        new: list[Reminder] = list(
+            planned.annotate(step_at=Cast(KT("history__-1__at"), models.DateTimeField()))
+            .filter(step_at__gte=models.Func(function="transaction_timestamp", output_field=models.DateTimeField()))
+            .order_by("remind_at", "pk")
+        )
         due = list(planned.filter(remind_at__lte=Now()).order_by("remind_at", "pk"))
         transaction.set_rollback(True)
     return new, due

@@ -51,7 +51,7 @@ def is_tick_wanted() -> bool:
 
 def pulse() -> None:
     """Show every few seconds that somebody asks."""
-    global _last_pulse  # noqa: PLW0603 (one beat is one process)
+    global _last_pulse
     if monotonic() - _last_pulse >= PULSE_SECONDS:
         bell.answer(BEAT)
         _last_pulse = monotonic()

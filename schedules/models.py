@@ -7,7 +7,7 @@ from django_celery_beat.models import PeriodicTask
 
 
 class RunRequest(models.Model):
-    """"Run this schedule's job now": a row, so that no request waits for the broker. Beat publishes it and says when."""
+    """ "Run this schedule's job now": a row, so that no request waits for the broker. Beat publishes it."""
 
     schedule = models.ForeignKey(PeriodicTask, on_delete=models.CASCADE, related_name="run_requests")
     requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from contextlib import suppress
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from types import TracebackType
@@ -118,14 +119,10 @@ class BlackHole:
         self._listener.setblocking(False)
         connections: list[socket.socket] = []
         while not self._over.wait(0.05):
-            try:
+            with suppress(OSError):
                 connections.append(self._listener.accept()[0])
-            except OSError:
-                pass
             for connection in connections if self._dribble else ():
-                try:
+                with suppress(OSError):
                     connection.send(b"2")
-                except OSError:
-                    pass
         for connection in connections:
             connection.close()

@@ -20,7 +20,9 @@ class Leased(models.Model):
 
     status = models.CharField(max_length=20, default=QUEUED)
     not_before = models.DateTimeField(db_default=Now(), help_text="The earliest moment of the next attempt.")
-    attempts = models.PositiveSmallIntegerField(db_default=0, help_text="Answers that were about this row and final for the attempt.")
+    attempts = models.PositiveSmallIntegerField(
+        db_default=0, help_text="Answers that were about this row and final for the attempt."
+    )
     reason = models.TextField(blank=True, db_default="", help_text="Why the row is in the state it is in.")
     lease_token = models.UUIDField(null=True, blank=True, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -59,4 +61,3 @@ class Breaker(models.Model):
 
     def __str__(self) -> str:
         return self.name
-

@@ -1,4 +1,4 @@
-"""A total deadline on a conversation. A socket's timeout is per read, so a peer that dribbles would hold it for ever."""
+"""A total deadline on a conversation: a socket's timeout is per read, so a peer that dribbles holds it for ever."""
 
 import contextlib
 import socket

@@ -17,7 +17,6 @@ from django.core.mail.backends.base import BaseEmailBackend
 from reminders.channels.base import Message, TransportError
 from reminders.channels.mime import compose
 
-
 ACCOUNT_PREFIX = "account-"
 """How the names of mails about accounts begin."""
 
@@ -41,7 +40,7 @@ class OutboxSession:
 
 
 class OutboxEmailBackend(BaseEmailBackend):
-    """Django's own mail (password resets) goes the same way. The name tells it from reminders: only superusers see it."""
+    """Django's own mail (password resets) goes the same way. Its name tells it from reminders; superusers see it."""
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         for email in email_messages:

@@ -86,7 +86,7 @@ class SmtpSession:
             self._smtp.login(self._user, self._password)
 
     def _expect(self, command: str, reply: tuple[int, bytes], *, wanted: int = 250) -> None:
-        """Turn a refusal into an error; what was begun is taken back, so that the connection serves the next message."""
+        """Turn a refusal into an error. What was begun is taken back, so the connection serves the next message."""
         code, text = reply
         if code == wanted or (wanted == 250 and 200 <= code < 300):
             return

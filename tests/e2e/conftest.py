@@ -19,7 +19,10 @@ def mail():
 def service(mail, tmp_path_factory):
     directory = tmp_path_factory.mktemp("service data")
     os.chmod(directory, 0o700)
-    with quiet_broker(broker_url(number=5)), Service(directory, EMAIL_URL=mail.url, EMAIL_FROM="Taskapp <reminders@tasks.example.org>") as service:
+    with (
+        quiet_broker(broker_url(number=5)),
+        Service(directory, EMAIL_URL=mail.url, EMAIL_FROM="Taskapp <reminders@tasks.example.org>") as service,
+    ):
         service.start("web", "celery-worker", "celery-beat")
         service.sign_in()
         yield service

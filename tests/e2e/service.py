@@ -93,8 +93,8 @@ class Service:
             program, *arguments = COMMANDS[name.split("#")[0]]
             with log.open("ab") as file:
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, SCRIPTS / program, *arguments], cwd=ROOT, env=self.environ, stdin=subprocess.DEVNULL,
-                    stdout=file, stderr=file, start_new_session=True,
+                    [sys.executable, SCRIPTS / program, *arguments], cwd=ROOT, env=self.environ,
+                    stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
                 )  # fmt: skip
         if "web" in names:
             eventually(lambda: urlopen(f"{self.url}/readyz", timeout=5).status == 200)
@@ -103,10 +103,8 @@ class Service:
         """End the process, and whatever of its group is left after a while."""
         process = self.processes.pop(name)
         process.send_signal(with_signal)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            pass
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -126,7 +124,9 @@ class Service:
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON that the API answers. An error status is an AssertionError with the problem."""
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        )
         data = None if body is None else json.dumps(body).encode()
         request = Request(f"{self.url}/api/v1/{path}", data=data, headers=headers, method=method)
         try:

@@ -37,7 +37,14 @@ class Checkout:
         self.port = ports.pick()
         self.log = place / f"run {number}.log"
         self.token = ""
-        unwanted = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "MAKELEVEL", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
+        unwanted = (
+            "DATABASE_URL",
+            "REDIS_URL",
+            "SECRET_KEY",
+            "MAKELEVEL",
+            "PYTHONDONTWRITEBYTECODE",
+            "PYTHONPYCACHEPREFIX",
+        )
         kept = {name: value for name, value in os.environ.items() if value and name not in unwanted}
         self.environ = {
             **kept, "HOME": str(place), "DATA_DIR": str(self.data_dir), "PORT": str(self.port), "LOG_LEVEL": "INFO",
@@ -45,7 +52,10 @@ class Checkout:
 
     def copy_sources(self) -> None:
         listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
         )
         for name in filter(None, listed.stdout.decode().split("\0")):
             if (ROOT / name).is_file():
@@ -67,7 +77,9 @@ class Checkout:
             return response.read().decode()
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        )
         data = None if body is None else json.dumps(body).encode()
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}"
         with urlopen(Request(url, data=data, headers=headers, method=method), timeout=10) as response:
@@ -154,7 +166,8 @@ def test_manage_py_works_beside_it_on_the_same_data(checkouts):
     first = checkouts[0]
 
     printed = subprocess.run(
-        [".venv/bin/python", "manage.py", "shell", "-v0", "-c", "from taskapp.models import Task; print(Task.objects.count())"],
+        [".venv/bin/python", "manage.py", "shell", "-v0", "-c",
+         "from taskapp.models import Task; print(Task.objects.count())"],
         cwd=first.path, env=first.environ, capture_output=True, text=True, check=True, **USER,
     ).stdout  # fmt: skip
 

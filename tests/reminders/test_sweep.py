@@ -4,7 +4,6 @@ import uuid
 from io import StringIO
 
 import pytest
-from django.conf import settings
 from django.core.management import call_command
 
 from config.celery import app

@@ -4,28 +4,26 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Bell',
+            name="Bell",
             fields=[
-                ('name', models.TextField(primary_key=True, serialize=False)),
-                ('rung_at', models.DateTimeField(null=True)),
-                ('answered_at', models.DateTimeField(null=True)),
+                ("name", models.TextField(primary_key=True, serialize=False)),
+                ("rung_at", models.DateTimeField(null=True)),
+                ("answered_at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Breaker',
+            name="Breaker",
             fields=[
-                ('name', models.TextField(primary_key=True, serialize=False)),
-                ('failures', models.PositiveIntegerField(db_default=0)),
-                ('open_until', models.DateTimeField(null=True)),
-                ('reason', models.TextField(blank=True, db_default='')),
+                ("name", models.TextField(primary_key=True, serialize=False)),
+                ("failures", models.PositiveIntegerField(db_default=0)),
+                ("open_until", models.DateTimeField(null=True)),
+                ("reason", models.TextField(blank=True, db_default="")),
             ],
         ),
     ]

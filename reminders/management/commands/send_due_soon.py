@@ -13,7 +13,9 @@ class Command(BaseCommand):
     help = "Plan what changed, hand over what is due, and ring for the workers, who send it."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="Say what a sweep would do, for each task; change nothing.")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Say what a sweep would do, for each task; change nothing."
+        )
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
         if dry_run:
@@ -28,7 +30,9 @@ class Command(BaseCommand):
             self.stdout.write(f"would send now    {describe(reminder)}")
         for reminder in new:
             if reminder not in due:
-                self.stdout.write(f"would plan        {describe(reminder)}, for {reminder.remind_at:%Y-%m-%d %H:%M:%S} UTC")
+                self.stdout.write(
+                    f"would plan        {describe(reminder)}, for {reminder.remind_at:%Y-%m-%d %H:%M:%S} UTC"
+                )
         self.stdout.write(f"{len(due)} to send now, {len(new)} newly planned; nothing was changed.")
 
 

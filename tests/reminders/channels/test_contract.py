@@ -101,7 +101,16 @@ def test_a_way_that_does_not_work_is_said_to_be_the_ways_fault(channel, way, mes
 
 @pytest.mark.parametrize(
     "title",
-    ["Übergrößen", "提出する 🎉", "x" * 500, "with\x0bcontrol", "line\nbreak", "line\u2028separator", "  spaces  ", "=?utf-8?q?no?="],
+    [
+        "Übergrößen",
+        "提出する 🎉",
+        "x" * 500,
+        "with\x0bcontrol",
+        "line\nbreak",
+        "line\u2028separator",
+        "  spaces  ",
+        "=?utf-8?q?no?=",
+    ],
 )
 def test_any_title_arrives(channel, way, message, title):
     with channel.session() as session:

@@ -59,8 +59,18 @@ def test_it_is_seven_bit_clean_and_has_short_lines(message):
 @pytest.mark.parametrize(
     ("due_at", "zone", "all_day", "words"),
     [
-        (datetime(2026, 7, 1, 10, tzinfo=UTC), "Europe/Berlin", False, "Wed 1 Jul 2026, 12:00 (Europe/Berlin)"),  # summer
-        (datetime(2026, 1, 1, 10, tzinfo=UTC), "Europe/Berlin", False, "Thu 1 Jan 2026, 11:00 (Europe/Berlin)"),  # winter
+        (
+            datetime(2026, 7, 1, 10, tzinfo=UTC),
+            "Europe/Berlin",
+            False,
+            "Wed 1 Jul 2026, 12:00 (Europe/Berlin)",
+        ),  # summer
+        (
+            datetime(2026, 1, 1, 10, tzinfo=UTC),
+            "Europe/Berlin",
+            False,
+            "Thu 1 Jan 2026, 11:00 (Europe/Berlin)",
+        ),  # winter
         (datetime(2026, 1, 1, 23, tzinfo=UTC), "Asia/Tokyo", False, "Fri 2 Jan 2026, 08:00 (Asia/Tokyo)"),  # next day
         (datetime(2026, 3, 29, 22, tzinfo=UTC), "Europe/Berlin", True, "Sun 29 Mar 2026"),  # 24:00 of a short day
         (datetime(2026, 10, 25, 23, tzinfo=UTC), "Europe/Berlin", True, "Sun 25 Oct 2026"),  # 24:00 of a long one

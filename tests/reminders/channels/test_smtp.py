@@ -118,7 +118,9 @@ def test_name_and_password_are_given_decoded(serve, message):
 
 
 def test_a_wrong_password_is_the_ways_fault_and_not_shown(serve, message):
-    _, address = serve("smtp+tls", authenticator=lambda *a: AuthResult(success=False, handled=False), auth_required=True)
+    _, address = serve(
+        "smtp+tls", authenticator=lambda *a: AuthResult(success=False, handled=False), auth_required=True
+    )
 
     with pytest.raises(TransportError, match="535") as failed:
         SmtpSession(**mail_server(f"smtp+tls://alice:s3cret@{address}")).__enter__()
