@@ -1,4 +1,7 @@
-"""The forms of tasks and tags in the admin."""
+"""The forms of tasks and tags in the admin.
+
+The type: ignore comments stand where Django's stubs know a parameter that Django does not have.
+"""
 
 from typing import Any
 
@@ -10,7 +13,7 @@ from taskapp.serializers import MOST_TAGS
 from taskapp.services import with_due_date_settled
 
 
-class TaskForm(forms.ModelForm):
+class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
     """Tags are names here as in the API, so that nobody can attach another owner's."""
 
     tag_names = forms.CharField(
@@ -51,7 +54,7 @@ class TaskForm(forms.ModelForm):
         return {"tags" if name == "tag_names" else name: value for name, value in fields.items()}
 
 
-class TagForm(forms.ModelForm):
+class TagForm(forms.ModelForm):  # type: ignore[type-arg]
     """A tag stays with its owner, whose tasks are filed under it."""
 
     class Meta:

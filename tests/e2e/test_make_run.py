@@ -27,6 +27,8 @@ from tests.waiting import eventually
 IS_ROOT = os.geteuid() == 0
 USER: dict[str, Any] = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []} if IS_ROOT else {}
 
+pytestmark = pytest.mark.system("python3-venv")  # what the machine's own Python makes a virtual environment with
+
 
 class Checkout:
     """A copy of the sources with its own data directory, in which `make run` is started and ended."""

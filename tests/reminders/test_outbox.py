@@ -8,6 +8,7 @@ from django.core.mail import send_mail
 
 from reminders.channels.outbox import ACCOUNT_PREFIX, name_of, write
 from reminders.models import Delivery
+from reminders.outbox import may_see
 from tests.factories import make_delivery, make_task, make_user
 
 
@@ -74,6 +75,11 @@ def test_mail_about_accounts_is_for_superusers_alone(alice, helper, staff, clien
         assert "Password reset" not in see(client, user).text
         for path in (name, name.upper(), name.removesuffix(".eml"), f"{name}?raw=1"):
             assert see(client, user, f"/outbox/{path}").status_code == 404
+
+
+def test_a_file_system_that_ignores_letter_case_gives_nothing_away(helper, staff):
+    assert [may_see(helper, name) for name in ("account-1.eml", "Account-1.eml")] == [False, False]
+    assert may_see(staff, "Account-1.eml")
 
 
 @pytest.mark.parametrize("path", ["", "x.eml"])

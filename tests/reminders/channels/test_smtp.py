@@ -13,6 +13,8 @@ from config.env import mail_server
 from reminders.channels.base import DeliveryError, TransportError
 from reminders.channels.smtp import SmtpSession
 
+pytestmark = pytest.mark.system("openssl")
+
 
 class Received:
     def __init__(self) -> None:
