@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.common import CommonMiddleware
 
 from config.errors import not_found
 from config.problems import is_api, problem_page
@@ -31,7 +32,11 @@ class LimitsMiddleware:
         return self.get_response(request)
 
 
-BodyLimitMiddleware = LimitsMiddleware
+class SafeRedirectMiddleware(CommonMiddleware):
+    """Adds a missing slash for GET alone: a client that is redirected from a POST goes on with a GET, and loses it."""
+
+    def should_redirect_with_slash(self, request: HttpRequest) -> bool:
+        return request.method in {"GET", "HEAD"} and super().should_redirect_with_slash(request)
 
 
 def has_long_body(request: HttpRequest) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as AnyDatabaseError
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
@@ -29,7 +29,7 @@ class Standing(Collector):
     def collect(self) -> Iterator[Metric]:
         try:
             yield from list(reminders_metrics.gauges())
-        except DatabaseError:
+        except AnyDatabaseError:
             return
 
 

@@ -4,8 +4,10 @@ from datetime import timedelta
 from time import monotonic
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
+from reminders.channels.outbox import clear
 from taskapp.services import prune_idempotency_keys, purge_tombstones
 
 BUDGET_SECONDS = 60.0
@@ -36,6 +38,7 @@ def prune(*, history: timedelta, tombstones: timedelta) -> dict[str, int]:
         "reminders": prune_reminders(older_than=history),
         "tasks": purge_tasks(older_than=tombstones),
         "keys": prune_idempotency_keys(),
+        "mails": clear(settings.OUTBOX_DIR, older_than=history),
     }
 
 

@@ -4,7 +4,9 @@ The file is named after the Message-ID, so a message that is written twice is st
 """
 
 import os
+import time
 from collections.abc import Sequence
+from datetime import timedelta
 from email.utils import make_msgid
 from pathlib import Path
 from types import TracebackType
@@ -52,6 +54,15 @@ class OutboxEmailBackend(BaseEmailBackend):
 def name_of(message_id: str) -> str:
     """The file name for a Message-ID: its left part, which is ours and plain."""
     return message_id.strip("<>").partition("@")[0] + ".eml"
+
+
+def clear(directory: Path, *, older_than: timedelta) -> int:
+    """Delete the messages that were written longer ago than that; return how many."""
+    oldest = time.time() - older_than.total_seconds()
+    old = [path for path in directory.glob("*.eml") if path.stat().st_mtime < oldest]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)
 
 
 def write(directory: Path, name: str, content: bytes) -> None:

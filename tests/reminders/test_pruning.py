@@ -1,0 +1,79 @@
+"""What is long over is deleted, and nothing else."""
+
+import os
+import time
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from reminders.models import Delivery, Reminder
+from reminders.pruning import prune
+from taskapp.models import Task
+from tests.factories import in_hours, make_delivery, make_reminder, make_task
+
+pytestmark = pytest.mark.django_db
+
+DAYS = timedelta(days=1)
+LONG_AGO = 24 * -100
+
+
+def prune_now() -> dict[str, int]:
+    return prune(history=90 * DAYS, tombstones=30 * DAYS)
+
+
+def test_the_history_of_a_reminder_goes_after_its_time_with_its_deliveries(alice):
+    make_delivery(make_task(alice, due_in_hours=LONG_AGO), status="sent")
+    Reminder.objects.update(created_at=in_hours(LONG_AGO))
+
+    counts = prune_now()
+
+    assert counts["reminders"] == 1
+    assert (Reminder.objects.count(), Delivery.objects.count(), Task.objects.count()) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("status", ["queued", "leased"])
+def test_a_delivery_that_is_not_over_is_kept_however_old(alice, status):
+    lease = {"lease_token": uuid.uuid4(), "lease_until": in_hours(1)} if status == "leased" else {}
+    make_delivery(make_task(alice, due_in_hours=LONG_AGO), status=status, **lease)
+    Reminder.objects.update(created_at=in_hours(LONG_AGO))
+
+    assert prune_now()["reminders"] == 0
+
+
+def test_a_planned_reminder_is_kept_however_old(alice):
+    make_reminder(make_task(alice, due_in_hours=LONG_AGO))
+    Reminder.objects.update(created_at=in_hours(LONG_AGO))
+
+    assert prune_now()["reminders"] == 0
+
+
+def test_recent_history_is_kept(alice):
+    make_delivery(make_task(alice), status="sent")
+
+    assert prune_now()["reminders"] == 0
+
+
+def test_a_task_that_was_deleted_long_ago_is_purged_and_a_recent_one_is_kept(alice):
+    old, recent = make_task(alice, due_in_hours=None), make_task(alice, due_in_hours=None)
+    Task.objects.filter(pk=old.pk).update(deleted_at=timezone.now() - 31 * DAYS)
+    Task.objects.filter(pk=recent.pk).update(deleted_at=timezone.now() - 29 * DAYS)
+
+    counts = prune_now()
+
+    assert counts["tasks"] == 1
+    assert list(Task.objects.all()) == [recent]
+
+
+def test_mail_in_the_outbox_goes_with_the_history(alice, outbox):
+    outbox.mkdir()
+    old, recent = outbox / "old.eml", outbox / "recent.eml"
+    for file in (old, recent):
+        file.write_text("mail")
+    os.utime(old, (time.time() - 91 * 86400,) * 2)
+
+    counts = prune_now()
+
+    assert counts["mails"] == 1
+    assert [file.name for file in outbox.iterdir()] == ["recent.eml"]
