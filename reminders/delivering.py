@@ -215,7 +215,7 @@ def suppress(letter: Letter, holder: Holder) -> Letter | None:
 def settle(letter: Letter, holder: Holder, *, late: float) -> str:
     """The channel's server has accepted the message."""
     breaker.close(letter.channel)
-    facts = {"late": round(late, 1), "to": letter.address}
+    facts = {"seconds_late": round(late, 1), "to": letter.address}
     if end(letter.id, holder, "sent", status=Delivery.Status.SENT, sent_at=clock(), facts=facts):
         LATENESS.observe(late)
     return "sent"

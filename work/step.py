@@ -31,7 +31,7 @@ def note(name: str, facts: str = "'{}'::jsonb") -> str:
 
 
 def noted(name: str, **facts: Any) -> Func:
-    """The ORM's form of `note`, for `update(history=noted("sent", late=3.1))`."""
+    """The ORM's form of `note`, for `update(history=noted("sent", seconds_late=3.1))`."""
     return Func(F("history"), Value(name), Value(facts, JSONField()), function="work_note", output_field=JSONField())
 
 
