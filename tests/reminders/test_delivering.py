@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Preference
@@ -15,6 +14,7 @@ from reminders.models import Delivery
 from reminders.sweep import rescue_lost_deliveries
 from taskapp import services
 from taskapp.models import Task
+from tests.at_once import at_once
 from tests.factories import in_hours, make_delivery, make_task, make_user
 from tests.mail_server import BlackHole
 from work.claims import Holder, claim
@@ -376,18 +376,7 @@ def test_two_runs_at_once_send_each_message_once(committed_db, mail_server):
     alice = make_user("alice")
     for _ in range(20):
         make_delivery(make_task(alice))
-    barrier = threading.Barrier(2)
-
-    def run() -> None:
-        barrier.wait()
-        deliver_batch()
-        connection.close()
-
-    runs = [threading.Thread(target=run) for _ in range(2)]
-    for each in runs:
-        each.start()
-    for each in runs:
-        each.join()
+    at_once(deliver_batch, times=2)
 
     ids = [mail["Message-ID"] for mail in mail_server.accepted]
     assert len(ids) == len(set(ids)) == 20

@@ -1,15 +1,14 @@
 """Runs on request: rows, each published by one beat of many."""
 
-import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from schedules.models import RunRequest
 from schedules.services import publish_requests, request_run
+from tests.at_once import at_once
 from tests.factories import make_user
 
 
@@ -44,17 +43,7 @@ def test_a_run_that_could_not_go_out_stays_asked_for(schedule):
 def test_of_several_beats_one_publishes_each(schedule):
     request_run([schedule] * 29, by=make_user("another"))
     published: list[PeriodicTask] = []
-    barrier = threading.Barrier(4)
 
-    def run() -> None:
-        barrier.wait()
-        publish_requests(published.append)
-        connection.close()
-
-    beats = [threading.Thread(target=run) for _ in range(4)]
-    for beat in beats:
-        beat.start()
-    for beat in beats:
-        beat.join()
+    at_once(lambda: publish_requests(published.append), times=4)
 
     assert len(published) == 30

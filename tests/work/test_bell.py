@@ -1,10 +1,8 @@
 """Rings: few, and never an error."""
 
-import threading
-
 import pytest
-from django.db import connection
 
+from tests.at_once import at_once
 from tests.factories import in_hours
 from work.bell import answer, ring_once
 from work.models import Bell
@@ -34,18 +32,6 @@ def test_a_ring_that_got_lost_is_repeated_after_a_while():
 
 
 def test_of_many_that_ring_at_once_one_gets_the_right(committed_db):
-    results: list[bool] = []
-    barrier = threading.Barrier(5)
-
-    def run() -> None:
-        barrier.wait()
-        results.append(ring_once("sweep"))
-        connection.close()
-
-    threads = [threading.Thread(target=run) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    results = at_once(lambda: ring_once("sweep"), times=5)
 
     assert sorted(results) == [False, False, False, False, True]

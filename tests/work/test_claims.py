@@ -1,12 +1,11 @@
 """Claims under a lease: of many who claim, each row has one holder."""
 
-import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 
 from reminders.models import Delivery
+from tests.at_once import at_once
 from tests.factories import in_hours, make_delivery, make_task, make_user
 from work.claims import Holder, claim, hand_back, held, release, rescue
 
@@ -93,19 +92,8 @@ def test_many_who_claim_at_once_share_the_rows_without_overlap(committed_db):
     alice = make_user("alice")
     for _ in range(40):
         make_delivery(make_task(alice))
-    claimed: list[list[int]] = []
-    barrier = threading.Barrier(4)
 
-    def run() -> None:
-        barrier.wait()
-        claimed.append(claim(Delivery, Holder(), limit=10, lease=MINUTE))
-        connection.close()
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    claimed = at_once(lambda: claim(Delivery, Holder(), limit=10, lease=MINUTE), times=4)
 
     ids = [pk for batch in claimed for pk in batch]
     assert all(len(batch) <= 10 for batch in claimed)
