@@ -27,7 +27,7 @@ NEXT = """
         (SELECT min(lease_until) FROM reminders_delivery WHERE status = 'leased'),       -- index: delivery_leased
         (SELECT greatest(min(not_before), (SELECT open_until FROM work_breaker WHERE name = %(channel)s))
            FROM reminders_delivery WHERE status = 'queued'),                             -- index: delivery_queued
-        (SELECT coalesce(max(answered_at), '-infinity') + %(canary)s FROM work_bell WHERE name = %(bell)s)
+        (SELECT coalesce(max(answered_at) + %(canary)s, clock_timestamp()) FROM work_bell WHERE name = %(bell)s)
     ) - clock_timestamp())
 """
 

@@ -26,6 +26,12 @@ def test_without_work_the_next_tick_is_the_canarys():
     assert 0 < seconds_until_work() <= CANARY.total_seconds()
 
 
+def test_when_no_worker_has_ever_answered_the_canary_goes_out_now():
+    Bell.objects.all().delete()
+
+    assert -1 < seconds_until_work() <= 0
+
+
 def test_a_saved_task_is_work_at_once(alice):
     make_task(alice)
 
