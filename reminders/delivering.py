@@ -43,11 +43,28 @@ log = structlog.get_logger("reminders")
 BUDGET_SECONDS = 10.0
 """A run begins no further message after so long, and hands back the rest: other jobs get their turn."""
 
+SEND_SHARE = 0.45
+"""What part of a lease, from its last renewal, sending may take."""
+
+PUT_OFF = timedelta(seconds=5)
+
+NOT_THE_OWNER = "the task belongs to somebody else now"
+
+QUEUE_FOR_OWNER = """
+    INSERT INTO reminders_delivery (reminder_id, recipient_id, channel, status, history)
+    SELECT reminder.id, task.owner_id, delivery.channel, 'queued', work_note('[]', 'queued', '{}')
+    FROM reminders_delivery AS delivery
+    JOIN reminders_reminder AS reminder ON reminder.id = delivery.reminder_id
+    JOIN taskapp_task AS task ON task.id = reminder.task_id
+    WHERE delivery.id = %(id)s
+    ON CONFLICT (reminder_id, recipient_id, channel) DO NOTHING
+"""
+
 # Locks only the delivery. `why` is empty when the message may go.
-RENEW = """
+RENEW = f"""
     UPDATE reminders_delivery AS delivery
     SET lease_until = clock_timestamp() + %(lease)s,
-        handing_over = (checked.why = ''),
+        handing_over = (checked.why = '' AND delivery.channel = ANY(%(channels)s)),
         message_id = CASE WHEN delivery.message_id = '' THEN format('<%%s@%%s>', delivery.event_id, %(domain)s::text)
                           ELSE delivery.message_id END,
         address = CASE WHEN delivery.unknown_outcome THEN delivery.address ELSE checked.email END,
@@ -61,7 +78,7 @@ RENEW = """
                     WHEN task.status = 'done' THEN 'the task was done'
                     WHEN task.due_at IS NULL THEN 'the due date was removed'
                     WHEN task.due_at <> reminder.due_at THEN 'the due date was moved'
-                    WHEN task.owner_id <> own.recipient_id THEN 'the task belongs to somebody else now'
+                    WHEN task.owner_id <> own.recipient_id THEN '{NOT_THE_OWNER}'
                     WHEN NOT account.is_active THEN 'the account is inactive'
                     WHEN reminder.status = 'cancelled' THEN reminder.reason
                     WHEN NOT coalesce(preference.email_enabled, TRUE) THEN 'unsubscribed'
@@ -78,7 +95,7 @@ RENEW = """
     RETURNING delivery.id, checked.task_id, delivery.recipient_id, delivery.channel, checked.why, delivery.address,
               delivery.message_id, delivery.content, delivery.attempts, delivery.unknown_outcome,
               EXTRACT(epoch FROM clock_timestamp() - checked.wanted_at)::float8
-"""
+"""  # noqa: S608 (a constant of this module)
 
 
 @dataclass(frozen=True)
@@ -98,6 +115,13 @@ class Letter:
     unknown_outcome: bool
     late: float
     """Seconds since it should have gone: since `remind_at`, or since the task was saved if that was later."""
+    renewed_at: float
+    """When the lease was last prolonged, on the clock of time.monotonic(), which goes on in a frozen process."""
+
+    @property
+    def give_up_at(self) -> float:
+        """After this it must not be handed over any more: the lease may end before the answer is written down."""
+        return self.renewed_at + SEND_SHARE * lease().total_seconds()
 
     def message(self) -> Message:
         content = {**self.content, "due_at": datetime.fromisoformat(self.content["due_at"])}
@@ -111,7 +135,7 @@ class Letter:
 
 
 class Post:
-    """The sessions of one run, each opened when its first message goes out and closed at the end of the run."""
+    """The sessions of one run: each opened when its channel is first needed, all closed at the end of the run."""
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
@@ -123,10 +147,16 @@ class Post:
     def __exit__(self, *exception: Any) -> None:
         self._stack.close()
 
-    def send(self, channel: str, message: Message) -> None:
-        if channel not in self._sessions:
-            self._sessions[channel] = self._stack.enter_context(CHANNELS[channel]().session())
-        self._sessions[channel].send(message)
+    @property
+    def channels(self) -> list[str]:
+        """Those that can carry a message at once."""
+        return [name for name, session in self._sessions.items() if session.is_open]
+
+    def open(self, channel: str) -> None:
+        self._sessions[channel] = self._stack.enter_context(CHANNELS[channel]().session())
+
+    def send(self, channel: str, message: Message, *, give_up_at: float) -> None:
+        self._sessions[channel].send(message, give_up_at=give_up_at)
 
 
 def deliver_batch() -> dict[str, int]:
@@ -154,38 +184,58 @@ def hand_over(pk: int, holder: Holder, post: Post) -> str:
 
     A TransportError is passed on after the delivery was put back: this run can send nothing more.
     """
-    began = monotonic()
-    letter = renew(pk, holder)
-    if letter is not None and letter.why:
-        letter = suppress(letter, holder)
+    letter = last_check(pk, holder, post)
     if letter is None:
         return "left alone"
-    message = None
     try:
-        message = letter.message()
-        post.send(letter.channel, message)
+        post.send(letter.channel, letter.message(), give_up_at=letter.give_up_at)
     except DeliveryError as error:
+        breaker.close(letter.channel)  # whoever answers about a recipient works
         return refuse(letter, holder, str(error), permanent=error.permanent)
     except TransportError as error:
         park(letter, holder, error)
         raise
     except Exception as error:  # a defect of ours with this one message must not stop the others
         log.exception("delivery broke", id=letter.id)
-        return refuse(
-            letter, holder, f"internal error: {type(error).__name__}", permanent=False, unknown=message is not None
-        )
-    return settle(letter, holder, late=letter.late + monotonic() - began)
+        return refuse(letter, holder, f"internal error: {type(error).__name__}", permanent=False)
+    return settle(letter, holder)
+
+
+def last_check(pk: int, holder: Holder, post: Post) -> Letter | None:
+    """The letter as it may go now, over a channel that is open; None if it may not, or is not ours any more.
+
+    Connecting takes time, so it comes before the check that counts.
+    """
+    while True:
+        letter = renew(pk, holder, post.channels)
+        if letter is None:
+            return None
+        if letter.why:
+            if suppress(letter, holder):
+                return None
+        elif letter.channel in post.channels:
+            return letter
+        else:
+            try:
+                post.open(letter.channel)
+            except TransportError as error:
+                park(letter, holder, error)
+                raise
 
 
 def lease() -> timedelta:
     return timedelta(seconds=settings.DELIVERY_LEASE_SECONDS)
 
 
-def renew(pk: int, holder: Holder) -> Letter | None:
-    """Prolong the lease, check, and freeze what will be said, in one statement; None if the lease is lost."""
+def renew(pk: int, holder: Holder, channels: list[str]) -> Letter | None:
+    """Prolong the lease, check, and freeze what will be said, in one statement; None if the lease is lost.
+
+    `channels` are those over which it would be handed over at once: only then may it arrive from here on.
+    """
     parameters: dict[str, Any] = {
-        "id": pk, "token": holder.token, "lease": lease(), "domain": message_id_domain(),
+        "id": pk, "token": holder.token, "lease": lease(), "domain": message_id_domain(), "channels": channels,
     }  # fmt: skip
+    renewed_at = monotonic()
     with connection.cursor() as cursor:
         cursor.execute(RENEW, parameters)
         row = cursor.fetchone()
@@ -194,40 +244,56 @@ def renew(pk: int, holder: Holder) -> Letter | None:
         return None
     values: list[Any] = list(row)
     values[7] = json.loads(values[7])  # Django has psycopg leave JSON alone
+    values.append(renewed_at)
     return Letter(*values)
 
 
-def suppress(letter: Letter, holder: Holder) -> Letter | None:
-    """Let a delivery rest because its task or its recipient does not want it; the letter after all, if that changed.
+def suppress(letter: Letter, holder: Holder) -> bool:
+    """Let a delivery rest because its task or its recipient does not want it; False if that has changed meanwhile.
 
     Checked again under the task's lock: else a task re-opened in between would be planned while the delivery is still
-    leased, and then be suppressed with nobody left to queue it again.
+    leased, and then be suppressed with nobody left to queue it again. A task that somebody else has locked is not
+    waited for: the delivery comes back a little later.
     """
     with transaction.atomic():
-        Task.objects.select_for_update(no_key=True).filter(pk=letter.task_id).first()
-        again = renew(letter.id, holder)
-        if again is not None and again.why:
-            end(letter.id, holder, "suppressed", status=Delivery.Status.SUPPRESSED, reason=again.why)
-            return None
-    return again
+        locked = Task.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=letter.task_id).first()
+        if locked is None:
+            reason = "its task is being changed"
+            return end(letter.id, holder, "put off", status=Delivery.QUEUED, reason=reason, later=PUT_OFF) or True
+        again = renew(letter.id, holder, [])
+        if again is None:
+            return True
+        if not again.why:
+            return False
+        end(letter.id, holder, "suppressed", status=Delivery.Status.SUPPRESSED, reason=again.why)
+        if again.why == NOT_THE_OWNER:
+            queue_for_owner(letter.id)
+    return True
 
 
-def settle(letter: Letter, holder: Holder, *, late: float) -> str:
+def queue_for_owner(pk: int) -> None:
+    """Make the delivery that the task's new owner should have, unless planning has made it already."""
+    with connection.cursor() as cursor:
+        cursor.execute(QUEUE_FOR_OWNER, {"id": pk})
+        step("delivery", "queued", rows=cursor.rowcount)
+
+
+def settle(letter: Letter, holder: Holder) -> str:
     """The channel's server has accepted the message."""
-    breaker.close(letter.channel)
+    late = letter.late + monotonic() - letter.renewed_at
     facts = {"seconds_late": round(late, 1), "to": letter.address}
     if end(letter.id, holder, "sent", status=Delivery.Status.SENT, sent_at=clock(), facts=facts):
         LATENESS.observe(late)
+    breaker.close(letter.channel)
     return "sent"
 
 
-def refuse(letter: Letter, holder: Holder, text: str, *, permanent: bool, unknown: bool = False) -> str:
+def refuse(letter: Letter, holder: Holder, text: str, *, permanent: bool) -> str:
     """An answer about this message: later, with backoff; or never, when it is final or the attempts are spent."""
     attempts = letter.attempts + 1
-    outcome: dict[str, Any] = {"spends_attempt": True, "unknown_outcome": letter.unknown_outcome or unknown}
     if permanent or attempts >= settings.DELIVERY_MAX_ATTEMPTS:
         reason = text if permanent else f"{attempts} attempts; the last: {text}"
-        end(letter.id, holder, "failed", status=Delivery.Status.FAILED, reason=reason, **outcome)
+        end(letter.id, holder, "failed", status=Delivery.Status.FAILED, reason=reason, spends_attempt=True)
         return "failed"
     delay = delay_after(
         attempts,
@@ -235,7 +301,16 @@ def refuse(letter: Letter, holder: Holder, text: str, *, permanent: bool, unknow
         longest=timedelta(seconds=settings.DELIVERY_BACKOFF_MAX_SECONDS),
     )
     facts = {"attempt": attempts, "again_in_seconds": delay.total_seconds()}
-    end(letter.id, holder, "deferred", status=Delivery.QUEUED, reason=text, later=delay, facts=facts, **outcome)
+    end(
+        letter.id,
+        holder,
+        "deferred",
+        status=Delivery.QUEUED,
+        reason=text,
+        later=delay,
+        facts=facts,
+        spends_attempt=True,
+    )
     return "deferred"
 
 

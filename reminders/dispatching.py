@@ -26,10 +26,10 @@ DISPATCH = f"""
 """  # noqa: S608 (constants of this module)
 
 
-def dispatch(*, limit: int = BATCH) -> int:
-    """Turn up to `limit` due reminders into queued deliveries, in one statement; return how many."""
+def dispatch(*, limit: int = BATCH) -> dict[str, int]:
+    """Turn up to `limit` due reminders into queued deliveries, in one statement; return {"dispatched": how many}."""
     with connection.cursor() as cursor:
         cursor.execute(DISPATCH, [limit])
         queued = int(cursor.rowcount)
     step("delivery", "queued", rows=queued)
-    return queued
+    return {"dispatched": queued}

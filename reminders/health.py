@@ -37,9 +37,11 @@ def planning() -> str:
 
 
 def mail() -> str:
-    """Whether the mail server takes mail, as far as the last attempts tell."""
+    """Whether the mail server takes mail, as far as the last attempts tell, and as long as something waits for it."""
     parked = Breaker.objects.filter(name=EMAIL, open_until__isnull=False).first()
-    return f"parked after {parked.failures} failed connections: {parked.reason}" if parked else ""
+    if parked is None or not Delivery.objects.filter(status=Delivery.Status.QUEUED).exists():
+        return ""
+    return f"parked after {parked.failures} failed connections: {parked.reason}"
 
 
 def deliveries() -> str:

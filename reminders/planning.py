@@ -15,15 +15,14 @@ What becomes of (task, rule, due date D), the re-arming table of docs/lifecycle.
     planned                                follows the rule's offset
     cancelled                              planned again, unless D was past when it was set or a person cancelled it
     dispatched, nothing sent or unknown    its suppressed deliveries are queued again
+    dispatched, to a former owner          queued for the new one, too
     dispatched otherwise                   nothing
     planned, and not wanted any more       cancelled, with the reason
 """
 
-from datetime import datetime
-
 from django.db import connection, transaction
 
-from reminders.models import RuleChange
+from reminders.models import RuleChange, TaskChange
 from work.step import note, step
 
 PLANNERS_LOCK = 0x7461736B  # a number that nothing else locks
@@ -33,7 +32,7 @@ CANCELLED_BY = "cancelled by "
 """How the reason begins when a person cancelled the reminder: planning does not revive those."""
 
 BATCH = 5_000
-FAN_OUT = 10_000
+FAN_OUT = 5_000
 
 TAKE = """
     DELETE FROM reminders_taskchange
@@ -60,7 +59,7 @@ PLAN = f"""
          AND (rule.task_id IS NULL OR rule.task_id = batch.task_id)
         WHERE batch.due_at IS NOT NULL AND batch.status <> 'done' AND batch.deleted_at IS NULL
     ), existing AS MATERIALIZED (  -- index: reminder_unique_task_rule_due_round
-        SELECT reminder.id, reminder.status, reminder.reason, reminder.remind_at AS was_at,
+        SELECT reminder.id, batch.owner_id, reminder.status, reminder.reason, reminder.remind_at AS was_at,
                wanted.task_id IS NOT NULL AS is_wanted, wanted.remind_at, wanted.was_past,
                CASE WHEN batch.deleted_at IS NOT NULL THEN 'the task was deleted'
                     WHEN batch.status = 'done' THEN 'the task was done'
@@ -95,7 +94,7 @@ PLAN = f"""
             history = {note("moved", "jsonb_build_object('remind_at', existing.remind_at)")}
         FROM existing
         WHERE reminder.id = existing.id AND reminder.status = 'planned' AND existing.is_wanted
-          AND existing.was_at <> existing.remind_at
+          AND existing.was_at <> existing.remind_at AND existing.was_at > clock_timestamp()
         RETURNING 1
     ), revived AS (
         UPDATE reminders_reminder AS reminder
@@ -110,13 +109,21 @@ PLAN = f"""
         FROM existing
         WHERE delivery.reminder_id = existing.id AND delivery.status = 'suppressed' AND NOT delivery.unknown_outcome
           AND existing.status = 'dispatched' AND existing.is_wanted AND NOT existing.was_past
+          AND delivery.recipient_id = existing.owner_id
           AND NOT starts_with(delivery.reason, '{CANCELLED_BY}')
+        RETURNING 1
+    ), queued_anew AS (
+        INSERT INTO reminders_delivery (reminder_id, recipient_id, channel, status, history)
+        SELECT existing.id, existing.owner_id, 'email', 'queued', work_note('[]', 'queued', '{{}}')
+        FROM existing
+        WHERE existing.status = 'dispatched' AND existing.is_wanted AND NOT existing.was_past
+        ON CONFLICT (reminder_id, recipient_id, channel) DO NOTHING
         RETURNING 1
     )
     SELECT (SELECT count(*) FROM inserted WHERE status = 'planned') + (SELECT count(*) FROM revived),
            (SELECT count(*) FROM inserted WHERE status = 'cancelled') + (SELECT count(*) FROM cancelled),
            (SELECT count(*) FROM moved),
-           (SELECT count(*) FROM queued_again)
+           (SELECT count(*) FROM queued_again) + (SELECT count(*) FROM queued_anew)
 """  # noqa: S608 (constants of this module)
 
 FAN_OUT_CHUNK = """
@@ -126,12 +133,12 @@ FAN_OUT_CHUNK = """
           AND (%(owner)s::int IS NULL OR task.owner_id = %(owner)s)
           AND (%(task)s::bigint IS NULL OR task.id = %(task)s)
           AND task.due_at IS NOT NULL AND task.deleted_at IS NULL AND task.status <> 'done'
-          AND (task.due_at > now() OR EXISTS (
+          AND (task.due_at > %(at)s OR EXISTS (
                 SELECT 1 FROM reminders_reminder AS reminder
                 WHERE reminder.task_id = task.id AND reminder.rule_id = %(rule)s AND reminder.status = 'planned'))
         ORDER BY task.id LIMIT %(limit)s
     ), appended AS (
-        INSERT INTO reminders_taskchange (task_id, due_at) SELECT id, due_at FROM chunk
+        INSERT INTO reminders_taskchange (task_id, due_at, at) SELECT id, due_at, %(at)s FROM chunk
     )
     SELECT count(*), max(id) FROM chunk
 """
@@ -163,25 +170,23 @@ def plan(*, limit: int = BATCH) -> dict[str, int]:
 
 
 def fan_out(*, limit: int = FAN_OUT) -> None:
-    """Turn the next chunk of a changed rule's tasks into TaskChanges; the last chunk deletes the RuleChange."""
+    """Turn the next chunk of a changed rule's tasks into TaskChanges; the last chunk deletes the RuleChange.
+
+    They bear the time of the rule's change: a task that has fallen due since then was not past at that time. Nothing
+    is added while a batch waits already, so that the task that a person saves now is not behind a million others.
+    """
+    if TaskChange.objects.all()[:BATCH].count() == BATCH:
+        return
     change = RuleChange.objects.select_for_update(skip_locked=True).order_by("id").first()
     if change is None:
         return
     with connection.cursor() as cursor:
         cursor.execute(FAN_OUT_CHUNK, {
             "after": change.after_task_id, "owner": change.owner_id, "task": change.task_id,
-            "rule": change.rule_id, "limit": limit,
+            "rule": change.rule_id, "at": change.at, "limit": limit,
         })  # fmt: skip
         count, last = cursor.fetchone() or (0, None)
     if count < limit:
         change.delete()
     else:
         RuleChange.objects.filter(pk=change.pk).update(after_task_id=last)
-
-
-def oldest_change_at() -> datetime | None:
-    """When the oldest change came that nobody has planned yet."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT at FROM reminders_taskchange ORDER BY id LIMIT 1")
-        row = cursor.fetchone()
-    return row[0] if row else None

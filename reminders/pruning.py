@@ -10,7 +10,7 @@ from django.db import connection
 from reminders.channels.outbox import clear
 from taskapp.services import prune_idempotency_keys, purge_tombstones
 
-BUDGET_SECONDS = 60.0
+BUDGET_SECONDS = 40.0
 BATCH = 1_000
 
 # A reminder goes with its deliveries, once none of them is still to be moved by anybody but a person. Index: primary

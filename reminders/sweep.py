@@ -6,17 +6,19 @@ Safe to run at any time, twice at once, or by hand: each part moves rows by comp
 leaves, the next finds. Plans and dispatches take turns, so that neither waits behind a backlog of the other.
 """
 
+from collections.abc import Callable
 from time import monotonic
 
+import structlog
 from django.conf import settings
-from django.db import models, transaction
+from django.db import IntegrityError, OperationalError, models, transaction
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Now
 
 from reminders import planning
 from reminders.channels import EMAIL
 from reminders.dispatching import dispatch
-from reminders.models import Delivery, Reminder
+from reminders.models import Delivery, Reminder, RuleChange
 from work import bell, breaker
 from work.claims import rescue
 
@@ -27,7 +29,12 @@ DELIVER_QUEUE = "deliver"
 BUDGET_SECONDS = 20.0
 """A run ends after so long though work is left: the wake source rings for the next."""
 
+CROSSED = {"40P01", "40001", "23503"}
+"""SQLSTATEs of a deadlock, a serialisation failure, and a row that refers to one that is gone."""
+
 Counts = dict[str, int]
+
+log = structlog.get_logger("reminders")
 
 
 def send_due_soon(*, budget: float = BUDGET_SECONDS) -> Counts:
@@ -36,17 +43,36 @@ def send_due_soon(*, budget: float = BUDGET_SECONDS) -> Counts:
     Returns {"changes", "planned", "cancelled", "dispatched", "rescued", "rung"}.
     """
     bell.answer(BELL)
-    counts: Counts = {"changes": 0, "planned": 0, "cancelled": 0, "dispatched": 0}
+    counts: Counts = dict.fromkeys(("changes", "planned", "cancelled", "dispatched"), 0)
     counts["rescued"] = rescue_lost_deliveries()
+    counts["rung"] = 0
     end = monotonic() + budget
     while monotonic() < end:
-        done = {**planning.plan(), "dispatched": dispatch()}
-        if not any(done.values()):
+        done = {**unless_crossed(planning.plan), **unless_crossed(dispatch)}
+        if not any(done.values()) and not RuleChange.objects.exists():
             break
         for name, count in done.items():
             counts[name] += count
-    counts["rung"] = ring_for_deliveries()
+        if done.get("dispatched"):
+            counts["rung"] += ring_for_deliveries()
+    if not counts["rung"]:
+        counts["rung"] = ring_for_deliveries()
     return counts
+
+
+def unless_crossed(part: Callable[[], Counts]) -> Counts:
+    """What the part did; nothing, if another transaction crossed it, which PostgreSQL ends by an error for one of them.
+
+    A deadlock, or a task that was erased between reading it and referring to it: the rows are as they were, the other
+    part goes on, and the next run finds them again.
+    """
+    try:
+        return part()
+    except (OperationalError, IntegrityError) as error:
+        if getattr(error.__cause__, "sqlstate", None) not in CROSSED:
+            raise
+        log.warning("sweep crossed", part=part.__name__, error=str(error))
+        return {}
 
 
 def rescue_lost_deliveries() -> int:

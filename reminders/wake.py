@@ -16,6 +16,7 @@ from reminders.sweep import BELL
 from work import bell
 
 BEAT = "beat"
+SWEEP_QUEUE = "celery"
 PULSE_SECONDS = 5.0
 CANARY = timedelta(minutes=1)
 
@@ -46,7 +47,7 @@ def seconds_until_work() -> float:
 def is_tick_wanted() -> bool:
     """Whether the caller shall publish a sweep now. The wake source of `due-soon-reminders`."""
     pulse()
-    return seconds_until_work() <= 0 and bell.ring_once(BELL)
+    return seconds_until_work() <= 0 and not bell.is_full(SWEEP_QUEUE) and bell.ring_once(BELL)
 
 
 def pulse() -> None:

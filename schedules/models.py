@@ -13,6 +13,7 @@ class RunRequest(models.Model):
     requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     requested_at = models.DateTimeField(db_default=Now())
     taken_at = models.DateTimeField(null=True, help_text="When a beat began to publish it.")
+    error = models.TextField(blank=True, db_default="", help_text="Why it could not be published so far.")
     published_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -13,11 +13,10 @@ from typing import Any
 
 from celery.utils.log import get_logger
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import close_old_connections
 from django.utils.module_loading import import_string
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
-from kombu.exceptions import OperationalError
 
 from schedules.services import publish_requests
 
@@ -35,15 +34,24 @@ class WakefulScheduler(DatabaseScheduler):  # type: ignore[misc]
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Do what is due; return the seconds until the next look."""
-        try:
-            super().tick(*args, **kwargs)
-            self.wake()
-            publish_requests(self.publish_model)
-        except (DatabaseError, InterfaceError, OperationalError) as error:
-            # Beat would end here. What is due is in the database, so nothing is missed by waiting for it.
-            logger.warning("Database or broker do not answer; looking again soon: %s", error)
-            close_old_connections()
+        for part in (super().tick, self.wake, lambda: publish_requests(self.publish_model)):
+            try:
+                part()
+            except Exception as error:  # of the database, of the broker, or of a row that somebody mistyped
+                # Beat would end here. What is due is in the database, so nothing is missed by looking again soon.
+                logger.warning("A part of the tick failed; looking again soon: %s", error)
+                close_old_connections()
         return float(settings.SCHEDULE_WAKE_INTERVAL_SECONDS)
+
+    def all_as_schedule(self) -> dict[str, ModelEntry]:
+        """The enabled schedules. One that cannot be read is left out, and told; the original would end at the first."""
+        entries = {}
+        for model in self.enabled_models():
+            try:
+                entries[model.name] = self.Entry(model, app=self.app)
+            except Exception as error:
+                logger.error("The schedule %s cannot be read, and does not run: %s", model.name, error)
+        return entries
 
     def wake(self) -> None:
         """Publish a job for each schedule whose wake source wants one now."""

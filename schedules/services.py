@@ -16,7 +16,10 @@ from schedules.models import RunRequest
 PRUNE_BATCH = 5_000
 
 TAKEN_FOR = timedelta(seconds=10)
-"""A run that was taken so long ago and not published was taken by a beat that died."""
+"""A run that was taken so long ago and not published is tried again: its beat died, or the broker was away."""
+
+WORTH_RUNNING = timedelta(hours=1)
+"""What could not be published for so long is not what the person wants to happen now."""
 
 
 def request_run(schedules: Iterable[PeriodicTask], *, by: User) -> int:
@@ -32,8 +35,13 @@ def publish_requests(publish: Callable[[PeriodicTask], None]) -> int:
     """
     published = 0
     while (request := take_request()) is not None:
-        publish(request.schedule)
-        RunRequest.objects.filter(pk=request.pk).update(published_at=Now())
+        own = RunRequest.objects.filter(pk=request.pk)
+        try:
+            publish(request.schedule)
+        except Exception as error:  # the broker's, or that of a schedule with arguments that cannot be read
+            own.update(error=str(error))
+            continue
+        own.update(published_at=Now(), error="")
         published += 1
     return published
 
@@ -41,7 +49,8 @@ def publish_requests(publish: Callable[[PeriodicTask], None]) -> int:
 def take_request() -> RunRequest | None:
     """The oldest run that was asked for and that nobody is publishing, now taken by the caller."""
     free = Q(taken_at=None) | Q(taken_at__lt=Now() - TAKEN_FOR)
-    for request in RunRequest.objects.filter(free, published_at=None).select_related("schedule").order_by("id"):
+    waiting = RunRequest.objects.filter(free, published_at=None, requested_at__gt=Now() - WORTH_RUNNING)
+    for request in waiting.select_related("schedule").order_by("id"):
         if RunRequest.objects.filter(free, pk=request.pk, published_at=None).update(taken_at=Now()):
             return request
     return None
@@ -54,7 +63,10 @@ def next_run_at(schedule: PeriodicTask) -> datetime | None:
     last = schedule.last_run_at or schedule.date_changed
     if schedule.start_time and schedule.start_time > timezone.now():
         return cast("datetime", schedule.start_time)
-    is_due, seconds = schedule.schedule.is_due(last)
+    try:
+        is_due, seconds = schedule.schedule.is_due(last)
+    except Exception:  # a crontab without such a day, such as 31 February
+        return None
     return timezone.now() + timedelta(seconds=0 if is_due else seconds)
 
 
@@ -67,5 +79,5 @@ def prune_results(*, older_than: timedelta) -> int:
         pruned += TaskResult.objects.filter(pk__in=ids).delete()[0]
         if len(ids) < PRUNE_BATCH:
             break
-    RunRequest.objects.filter(published_at__lt=timezone.now() - older_than).delete()
+    RunRequest.objects.filter(requested_at__lt=timezone.now() - older_than).delete()
     return pruned

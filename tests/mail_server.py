@@ -16,7 +16,8 @@ class MailServer:
     """`accepted` holds the messages that were answered with 250. Answers are given per step:
 
     server.answers["RCPT"] = "550 5.1.1 no such user"
-    server.hang_up_after_data = True    the message is taken, and the connection closed without an answer
+    server.hang_up_after_data = True        the message is taken, and the connection closed without an answer
+    server.hang_up_after_refusing = True    a recipient that is refused is the last of its connection
     """
 
     def __init__(self) -> None:
@@ -24,6 +25,7 @@ class MailServer:
         self.taken: list[EmailMessage] = []
         self.answers: dict[str, str] = {}
         self.hang_up_after_data = False
+        self.hang_up_after_refusing = False
         self._sessions: list[Session] = []
         self.before_data: Any = lambda: None
         """Called when a client has sent MAIL FROM: a moment between the last check and the message."""
@@ -64,6 +66,9 @@ class MailServer:
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:  # noqa: N802
         answer = self.answers.get(address) or self.answers.get("RCPT", "250 OK")
+        if self.hang_up_after_refusing and not answer.startswith("250"):
+            await server.push(answer)
+            server.transport.close()
         if answer.startswith("250"):
             envelope.rcpt_tos.append(address)
         return answer

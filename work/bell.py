@@ -25,6 +25,10 @@ LOST_AFTER = timedelta(seconds=10)
 
 MOST_WAITING = 32
 
+BROKER_TIMEOUT_SECONDS = 2.0
+
+UNREACHABLE = (OperationalError, RedisError, OSError)
+
 RUNG = {"rung": True}
 """Header of messages that a machine sent: nobody waits for their result."""
 
@@ -32,7 +36,8 @@ RUNG = {"rung": True}
 def ring_once(name: str) -> bool:
     """Take the right to ring for `name` now. One caller of many gets it; False means that a ring is still out."""
     Bell.objects.bulk_create([Bell(name=name)], ignore_conflicts=True)
-    free = Q(rung_at=None) | Q(answered_at__gte=F("rung_at")) | Q(rung_at__lt=in_(-LOST_AFTER))
+    lost = Q(rung_at__lt=in_(-LOST_AFTER)) | Q(rung_at__gt=in_(LOST_AFTER))  # the latter: the clock was set back
+    free = Q(rung_at=None) | Q(answered_at__gte=F("rung_at")) | lost
     return bool(Bell.objects.filter(free, name=name).update(rung_at=clock()))
 
 
@@ -46,13 +51,29 @@ def answer(name: str) -> None:
 def ring(job: str, *, queue: str, times: int = 1) -> int:
     """Send up to `times` messages for `job`, while fewer than MOST_WAITING wait in its queue; return how many."""
     try:
-        with current_app.connection_for_write() as broker:
-            redis_channel: Any = broker.default_channel
-            waiting = redis_channel.client.llen(queue)
-            times = max(0, min(times, MOST_WAITING - waiting))
+        with broker() as connection:
+            times = max(0, min(times, MOST_WAITING - length(queue, connection)))
             for _ in range(times):
-                current_app.send_task(job, queue=queue, connection=broker, headers=RUNG, retry=False)
-    except (OperationalError, RedisError, OSError) as error:
+                current_app.send_task(job, queue=queue, connection=connection, headers=RUNG, retry=False)
+    except UNREACHABLE as error:
         log.warning("bell not rung", job=job, error=str(error))
         return 0
     return times
+
+
+def is_full(queue: str) -> bool:
+    """Whether so many messages wait there already that another would tell nobody anything. False when nobody knows."""
+    try:
+        with broker() as connection:
+            return length(queue, connection) >= MOST_WAITING
+    except UNREACHABLE:
+        return False
+
+
+def broker() -> Any:
+    """A connection that gives up soon: whoever rings has better things to do than to wait for a frozen broker."""
+    return current_app.connection_for_write(transport_options={"socket_timeout": BROKER_TIMEOUT_SECONDS})
+
+
+def length(queue: str, connection: Any) -> int:
+    return int(connection.default_channel.client.llen(queue))

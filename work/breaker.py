@@ -5,7 +5,7 @@ What it parks stays queued and untouched, so an outage of the mail server costs 
 
 from datetime import timedelta
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from work.backoff import delay_after
 from work.models import Breaker
@@ -23,7 +23,10 @@ def is_open(name: str) -> bool:
 def trip(name: str, reason: str) -> None:
     """A connection failed: park what is queued until the next probe, each wait twice as long as the last."""
     Breaker.objects.bulk_create([Breaker(name=name)], ignore_conflicts=True)
-    Breaker.objects.filter(name=name).update(failures=F("failures") + 1, reason=reason)
+    # Of several runs that fail in the same outage, the first counts.
+    closed = Q(open_until=None) | Q(open_until__lte=clock())
+    if not Breaker.objects.filter(closed, name=name).update(failures=F("failures") + 1, reason=reason):
+        return
     failures = Breaker.objects.values_list("failures", flat=True).get(name=name)
     delay = delay_after(failures, first=FIRST_PROBE, longest=LONGEST)
     Breaker.objects.filter(name=name).update(open_until=in_(delay))

@@ -44,8 +44,16 @@ class TransportError(Exception):
 class Session(Protocol):
     """A connection that carries one message after the other."""
 
-    def send(self, message: Message) -> None:
-        """Return once the message was accepted; otherwise DeliveryError or TransportError."""
+    @property
+    def is_open(self) -> bool:
+        """Whether it can carry another: a server may answer a message and hang up."""
+
+    def send(self, message: Message, *, give_up_at: float) -> None:
+        """Return once the message was accepted; otherwise DeliveryError or TransportError.
+
+        Whatever happens, nothing is handed over after `give_up_at`, on the clock of time.monotonic(): by then the
+        message may be somebody else's.
+        """
 
 
 class Channel(Protocol):

@@ -16,7 +16,8 @@ def total_deadline(seconds: float, current_socket: Callable[[], socket.socket | 
         sock = current_socket()
         if sock is not None:
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                # The plain socket's: an SSL socket's own would let the other thread go on without encryption.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     timer = Timer(seconds, shut)
     timer.daemon = True

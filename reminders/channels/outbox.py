@@ -33,8 +33,12 @@ class OutboxSession:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         """Nothing is held open."""
 
-    def send(self, message: Message) -> None:
+    is_open = True
+
+    def send(self, message: Message, *, give_up_at: float) -> None:
         content = compose(message).as_bytes()
+        if time.monotonic() >= give_up_at:
+            raise TransportError("too late")
         try:
             write(self.directory, name_of(message.message_id), content)
         except OSError as error:
@@ -74,3 +78,8 @@ def write(directory: Path, name: str, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(directory / name)
+    entry = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(entry)  # the name, too
+    finally:
+        os.close(entry)

@@ -10,6 +10,7 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -20,8 +21,7 @@ from reminders.channels.deadline import total_deadline
 from reminders.channels.mime import compose, sender
 
 CONNECT_SHARE = 0.2
-SEND_SHARE = 0.45
-"""What part of a lease each may take: together well under the whole, so that a live run never loses its lease."""
+"""What part of a lease connecting may take."""
 
 DOT_AT_LINE_START = re.compile(rb"(?m)^\.")
 CLOSING = 421  # the server is about to close the connection: says nothing about the message
@@ -43,7 +43,7 @@ class SmtpSession:
 
     def __enter__(self) -> Self:
         try:
-            with self._conversation("connecting", share=CONNECT_SHARE):
+            with self._conversation("connecting", until=within(CONNECT_SHARE)):
                 self._connect()
         except BaseException:
             self._smtp.close()
@@ -52,22 +52,28 @@ class SmtpSession:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if error is None:
-            with contextlib.suppress(TransportError), self._conversation("leaving", share=CONNECT_SHARE):
+            with contextlib.suppress(TransportError), self._conversation("leaving", until=within(CONNECT_SHARE)):
                 self._smtp.quit()
         self._smtp.close()
 
-    def send(self, message: Message) -> None:
+    @property
+    def is_open(self) -> bool:
+        return getattr(self._smtp, "sock", None) is not None
+
+    def send(self, message: Message, *, give_up_at: float) -> None:
         mail = compose(message)
         to = mail["To"].addresses[0].addr_spec
-        with self._conversation("sending", share=SEND_SHARE) as stage:
-            self._expect("MAIL FROM", self._smtp.mail(sender().addr_spec))
+        with self._conversation("sending", until=give_up_at) as stage:
+            self._expect_of_the_server("MAIL FROM", self._smtp.mail(sender().addr_spec))
             self._expect("RCPT TO", self._smtp.rcpt(to))
             self._expect("DATA", self._smtp.docmd("DATA"), wanted=354)
             self._smtp.send(DOT_AT_LINE_START.sub(b"..", mail.as_bytes()))
+            if monotonic() >= give_up_at:  # this process may have been frozen
+                raise TimeoutError("too late")
             stage.doing, stage.unknown = "waiting for the answer to the message", True
             self._smtp.send(b".\r\n")
             reply = self._smtp.getreply()
-            stage.doing, stage.unknown = "after the answer", False
+            stage.unknown = not 200 <= reply[0] < 600  # what is no SMTP answer tells nothing
             self._expect("the message", reply)
 
     def _connect(self) -> None:
@@ -77,7 +83,7 @@ class SmtpSession:
             self._smtp = smtplib.SMTP_SSL(timeout=timeout, context=context)
         self._smtp.timeout = timeout
         self._smtp._host = self._host  # type: ignore[attr-defined]  # the name that the certificate must bear
-        self._expect("the greeting", self._smtp.connect(self._host, self._port), wanted=220)
+        self._expect_of_the_server("the greeting", self._smtp.connect(self._host, self._port))
         self._smtp.ehlo_or_helo_if_needed()
         if self._security == "starttls":
             self._smtp.starttls(context=context)
@@ -85,26 +91,46 @@ class SmtpSession:
         if self._user:
             self._smtp.login(self._user, self._password)
 
+    def _expect_of_the_server(self, command: str, reply: tuple[int, bytes]) -> None:
+        """An answer that does not depend on the message: a refusal is the way's, and no delivery pays for it."""
+        if not 200 <= reply[0] < 300:
+            raise TransportError(words_of(command, reply))
+
     def _expect(self, command: str, reply: tuple[int, bytes], *, wanted: int = 250) -> None:
         """Turn a refusal into an error. What was begun is taken back, so the connection serves the next message."""
-        code, text = reply
+        code = reply[0]
         if code == wanted or (wanted == 250 and 200 <= code < 300):
             return
-        words = " ".join(f"{command} answered {code} {text.decode(errors='replace')}".split())[:500]
-        if code == CLOSING or code < 0:
-            raise TransportError(words)
-        self._smtp.rset()
-        raise DeliveryError(words, permanent=code >= 500)
+        if code == CLOSING or not 200 <= code < 600:
+            raise TransportError(words_of(command, reply), unknown=not 200 <= code < 600 and command == "the message")
+        with contextlib.suppress(OSError, smtplib.SMTPException):  # one that hangs up has given its answer all the same
+            self._smtp.rset()
+        raise DeliveryError(words_of(command, reply), permanent=code >= 500)
 
     @contextlib.contextmanager
-    def _conversation(self, doing: str, *, share: float) -> Iterator[Stage]:
-        """Turn every way in which a connection breaks into a TransportError, after `share` of a lease at the latest."""
-        seconds = share * settings.DELIVERY_LEASE_SECONDS
+    def _conversation(self, doing: str, *, until: float) -> Iterator[Stage]:
+        """Turn every way in which a connection breaks into a TransportError, at that monotonic time at the latest."""
+        seconds = max(0.0, until - monotonic())
         stage = Stage(doing)
         with total_deadline(seconds, lambda: getattr(self._smtp, "sock", None)) as expired:
             try:
                 yield stage
-            except (OSError, smtplib.SMTPException) as error:
+            except (DeliveryError, TransportError):
+                raise
+            except Exception as error:
+                if not (stage.unknown or isinstance(error, OSError | smtplib.SMTPException)):
+                    raise  # a defect of ours, before anything was handed over
                 words = f"no end within {seconds:g} s" if expired.is_set() else str(error)
                 text = f"mail server {self._host}:{self._port}, {stage.doing}: {words}"
                 raise TransportError(text[:500], unknown=stage.unknown) from error
+
+
+def words_of(command: str, reply: tuple[int, bytes]) -> str:
+    """An answer on one line, for people."""
+    code, text = reply
+    return " ".join(f"{command} answered {code} {text.decode(errors='replace')}".split())[:500]
+
+
+def within(share: float) -> float:
+    """The monotonic time at which this share of a lease will be over."""
+    return monotonic() + share * float(settings.DELIVERY_LEASE_SECONDS)

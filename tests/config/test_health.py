@@ -124,11 +124,19 @@ def test_a_change_that_nobody_planned_is_planning(client, alice):
 
 
 @pytest.mark.usefixtures("_well")
-def test_a_parked_transport_is_mail_and_says_why(client):
+def test_a_parked_transport_is_mail_and_says_why(client, alice):
+    make_delivery(make_task(alice))
     Breaker.objects.create(name=EMAIL, failures=3, open_until=ago(1), reason="connection refused")
 
     assert down(client) == ["mail"]
     assert "connection refused" in client.get("/healthz/reminders").json()["checks"]["mail"]
+
+
+@pytest.mark.usefixtures("_well")
+def test_a_parked_transport_that_nothing_waits_for_is_no_broken_promise(client):
+    Breaker.objects.create(name=EMAIL, failures=3, open_until=ago(1), reason="connection refused")
+
+    assert down(client) == []
 
 
 @pytest.mark.usefixtures("_well")

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 def test_a_due_reminder_becomes_one_queued_delivery_to_the_owner(alice):
     reminder = make_reminder(make_task(alice))
 
-    count = dispatch()
+    count = dispatch()["dispatched"]
 
     delivery = Delivery.objects.get()
     reminder.refresh_from_db()
@@ -26,7 +26,7 @@ def test_a_due_reminder_becomes_one_queued_delivery_to_the_owner(alice):
 def test_a_reminder_that_is_not_due_yet_waits(alice):
     make_reminder(make_task(alice, due_in_hours=48))
 
-    count = dispatch()
+    count = dispatch()["dispatched"]
 
     assert count == 0
     assert Reminder.objects.get().status == "planned"
@@ -35,7 +35,7 @@ def test_a_reminder_that_is_not_due_yet_waits(alice):
 def test_a_reminder_that_is_found_late_is_dispatched_all_the_same(alice):
     make_reminder(make_task(alice, due_in_hours=-500))
 
-    count = dispatch()
+    count = dispatch()["dispatched"]
 
     assert count == 1
 
@@ -43,7 +43,7 @@ def test_a_reminder_that_is_found_late_is_dispatched_all_the_same(alice):
 def test_a_cancelled_reminder_is_not_dispatched(alice):
     make_reminder(make_task(alice), status="cancelled", reason="the task was done")
 
-    count = dispatch()
+    count = dispatch()["dispatched"]
 
     assert count == 0
 
@@ -62,7 +62,7 @@ def test_one_statement_serves_any_number(alice, django_assert_num_queries):
         make_reminder(make_task(alice))
 
     with django_assert_num_queries(1):
-        count = dispatch()
+        count = dispatch()["dispatched"]
 
     assert count == 20
 
@@ -101,4 +101,4 @@ def test_the_database_refuses_impossible_deliveries(alice, impossible):
 def test_a_task_due_tomorrow_is_not_sent_before_its_moment(alice):
     make_reminder(make_task(alice), remind_at=in_hours(0.01))
 
-    assert dispatch() == 0
+    assert dispatch() == {"dispatched": 0}

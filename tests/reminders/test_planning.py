@@ -7,9 +7,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from reminders import planning
-from reminders.models import Reminder, ReminderRule, TaskChange
+from reminders.dispatching import dispatch
+from reminders.models import Delivery, Reminder, ReminderRule, RuleChange, TaskChange
 from reminders.planning import plan
-from reminders.services import cancel_reminders
+from reminders.services import cancel_reminders, send_now
 from taskapp import services
 from taskapp.models import Task
 from tests.factories import default_rule, in_hours, make_delivery, make_task, make_user
@@ -253,6 +254,43 @@ def test_a_deleted_rule_cancels_its_planned_reminders_and_they_keep_its_number(a
 
     assert reminders_of(task) == [("cancelled", "the rule no longer applies")]
     assert Reminder.objects.get().rule_id == number
+
+
+def test_a_rule_is_judged_by_when_it_was_changed_not_by_when_that_is_found(alice):
+    task = make_task(alice, due_in_hours=-1)
+    TaskChange.objects.update(at=in_hours(-3))
+    plan()
+    ReminderRule.objects.update(is_enabled=False)
+    plan()
+
+    ReminderRule.objects.update(is_enabled=True)
+    RuleChange.objects.update(at=in_hours(-1.5))  # so long the sweep was away, and the task fell due meanwhile
+    plan()
+
+    assert reminders_of(task) == [("planned", "")]
+
+
+def test_a_reminder_sent_ahead_stays_ahead_whatever_else_changes(alice):
+    task = make_task(alice, due_in_hours=48)
+    plan()
+
+    send_now(Reminder.objects.all(), by=alice)
+    services.update_task(task, status=Task.Status.IN_PROGRESS)
+    plan()
+
+    assert dispatch() == {"dispatched": 1}
+
+
+def test_a_task_given_to_somebody_else_after_it_was_told_is_told_to_the_new_owner(alice, bob):
+    task = make_task(alice)
+    plan()
+    Reminder.objects.all().delete()
+    make_delivery(task, status="sent")
+
+    Task.objects.update(owner=bob)
+    plan()
+
+    assert set(Delivery.objects.values_list("recipient__username", "status")) == {("alice", "sent"), ("bob", "queued")}
 
 
 def test_rules_of_an_owner_or_a_task_are_for_those_alone(alice):

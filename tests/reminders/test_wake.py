@@ -78,6 +78,13 @@ def test_of_any_number_that_ask_one_is_told_to_tick_until_a_worker_has_answered(
     assert after is True
 
 
+def test_where_the_queue_is_full_already_nobody_is_told_to_tick(alice, broker):
+    make_task(alice)
+    broker.rpush("celery", *["a message"] * bell.MOST_WAITING)
+
+    assert is_tick_wanted() is False
+
+
 def test_a_ring_that_nobody_answers_is_repeated(alice):
     make_task(alice)
     is_tick_wanted()

@@ -31,13 +31,24 @@ def test_a_run_that_was_asked_for_is_published_once(schedule):
 
 def test_a_run_that_could_not_go_out_stays_asked_for(schedule):
     def fail(schedule: PeriodicTask) -> None:
-        raise ConnectionError
+        raise ConnectionError("no broker")
 
-    with pytest.raises(ConnectionError):
-        publish_requests(fail)
+    publish_requests(fail)
     RunRequest.objects.update(taken_at=timezone.now() - timedelta(minutes=1))
 
     assert publish_requests(lambda schedule: None) == 1
+
+
+def test_one_that_cannot_be_published_does_not_stop_the_others_and_says_why(schedule):
+    other = PeriodicTask.objects.get(name="prune-reminders")
+    request_run([other], by=make_user("another"))
+
+    def publish(schedule: PeriodicTask) -> None:
+        if schedule != other:
+            raise ValueError("arguments that are no list")
+
+    assert publish_requests(publish) == 1
+    assert RunRequest.objects.get(published_at=None).error == "arguments that are no list"
 
 
 def test_of_several_beats_one_publishes_each(schedule):

@@ -4,12 +4,13 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
-from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from config.celery import app
 from reminders.planning import plan
 from reminders.sweep import BELL
 from schedules.scheduler import WakefulScheduler
+from schedules.services import next_run_at
 from tests.broker import empty
 from tests.factories import make_task, make_user
 from work.bell import answer
@@ -98,3 +99,34 @@ def test_starting_overwrites_no_edit_and_brings_back_no_deleted_schedule(committ
     assert not PeriodicTask.objects.filter(name__in=["prune-results", "celery.backend_cleanup"]).exists()
     edited = PeriodicTask.objects.get(name="due-soon-reminders")
     assert (edited.description, edited.enabled) == ("Ours", False)
+
+
+def test_a_schedule_that_cannot_be_read_does_not_stop_the_others(scheduler, broker):
+    PeriodicTask.objects.filter(name="prune-results").update(headers="[]")
+    PeriodicTasks.update_changed()
+    settle(scheduler)
+    empty(broker)
+    make_task(make_user("alice"))
+
+    scheduler.tick()
+
+    assert queued(broker) == 1
+    assert "prune-results" not in scheduler.schedule
+
+
+def test_a_broker_that_goes_away_does_not_end_beat(scheduler, broker):
+    settle(scheduler)
+    make_task(make_user("alice"))
+    scheduler.producer.connection.default_channel.client.connection_pool.connection_kwargs["port"] = 1
+    scheduler.producer.connection.default_channel.client.connection_pool.disconnect()
+
+    seconds = scheduler.tick()
+
+    assert seconds == settings.SCHEDULE_WAKE_INTERVAL_SECONDS
+
+
+def test_a_crontab_without_such_a_day_has_no_next_run(committed_db):
+    schedule = PeriodicTask.objects.get(name="prune-results")
+    schedule.crontab = CrontabSchedule.objects.create(minute="0", hour="0", day_of_month="31", month_of_year="2")
+
+    assert next_run_at(schedule) is None

@@ -31,6 +31,15 @@ def test_a_ring_that_got_lost_is_repeated_after_a_while():
     assert ring_once("sweep") is True
 
 
+@pytest.mark.django_db
+def test_a_clock_that_was_set_back_does_not_silence_the_bell():
+    ring_once("sweep")
+
+    Bell.objects.update(rung_at=in_hours(1))
+
+    assert ring_once("sweep") is True
+
+
 def test_of_many_that_ring_at_once_one_gets_the_right(committed_db):
     results = at_once(lambda: ring_once("sweep"), times=5)
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from time import monotonic
 
 import pytest
 
@@ -53,7 +54,7 @@ def channel(request, way):
 
 def test_it_carries_a_message_whole(channel, way, message):
     with channel.session() as session:
-        session.send(message)
+        session.send(message, give_up_at=monotonic() + 10)
 
     (received,) = way.received()
     assert message.title in received["Subject"]
@@ -65,8 +66,8 @@ def test_it_carries_a_message_whole(channel, way, message):
 
 def test_it_carries_one_message_after_the_other(channel, way, message):
     with channel.session() as session:
-        session.send(message)
-        session.send(replace(message, message_id="<2@tasks.example.org>"))
+        session.send(message, give_up_at=monotonic() + 10)
+        session.send(replace(message, message_id="<2@tasks.example.org>"), give_up_at=monotonic() + 10)
 
     assert len(way.received()) == 2
 
@@ -75,7 +76,7 @@ def test_it_can_be_used_again_after_a_session(channel, way, message):
     with channel.session():
         pass
     with channel.session() as session:
-        session.send(message)
+        session.send(message, give_up_at=monotonic() + 10)
 
     assert len(way.received()) == 1
 
@@ -83,18 +84,26 @@ def test_it_can_be_used_again_after_a_session(channel, way, message):
 def test_a_message_that_cannot_be_addressed_is_refused_for_good_and_the_next_goes(channel, way, message):
     with channel.session() as session:
         with pytest.raises(DeliveryError) as refused:
-            session.send(replace(message, to="nobody"))
-        session.send(message)
+            session.send(replace(message, to="nobody"), give_up_at=monotonic() + 10)
+        session.send(message, give_up_at=monotonic() + 10)
 
     assert refused.value.permanent is True
     assert len(way.received()) == 1
+
+
+def test_nothing_is_handed_over_after_the_time_to_give_up(channel, way, message):
+    with channel.session() as session, pytest.raises(TransportError) as late:
+        session.send(message, give_up_at=monotonic() - 1)
+
+    assert late.value.unknown is False
+    assert way.received() == []
 
 
 def test_a_way_that_does_not_work_is_said_to_be_the_ways_fault(channel, way, message):
     way.cut_off()
 
     with pytest.raises(TransportError) as failed, channel.session() as session:
-        session.send(message)
+        session.send(message, give_up_at=monotonic() + 10)
 
     assert failed.value.unknown is False
 
@@ -114,7 +123,7 @@ def test_a_way_that_does_not_work_is_said_to_be_the_ways_fault(channel, way, mes
 )
 def test_any_title_arrives(channel, way, message, title):
     with channel.session() as session:
-        session.send(replace(message, title=title))
+        session.send(replace(message, title=title), give_up_at=monotonic() + 10)
 
     (received,) = way.received()
     assert title in received.get_body(("plain",)).get_content() or not title.isprintable()

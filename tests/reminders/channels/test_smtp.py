@@ -4,6 +4,7 @@ import socket
 import ssl
 import subprocess
 from dataclasses import replace
+from time import monotonic
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -72,7 +73,7 @@ def test_mail_arrives_over_each_kind_of_url(serve, message, kind):
     received, address = serve(kind)
 
     with SmtpSession(**mail_server(f"{kind}://{address}")) as session:
-        session.send(message)
+        session.send(message, give_up_at=monotonic() + 10)
 
     assert len(received.mails) == 1
 
@@ -114,7 +115,7 @@ def test_name_and_password_are_given_decoded(serve, message):
     _, address = serve("smtp+tls", authenticator=check, auth_required=True)
 
     with SmtpSession(**mail_server(f"smtp+tls://alice%40example.org:p%40ss%2Fword@{address}")) as session:
-        session.send(message)
+        session.send(message, give_up_at=monotonic() + 10)
 
     assert seen == [(b"alice@example.org", b"p@ss/word")]
 
@@ -134,7 +135,7 @@ def test_an_international_domain_is_written_in_ascii(serve, message):
     received, address = serve("smtp")
 
     with SmtpSession(**mail_server(f"smtp://{address}")) as session:
-        session.send(replace(message, to="alice@exämple.org"))
+        session.send(replace(message, to="alice@exämple.org"), give_up_at=monotonic() + 10)
 
     assert b"To: alice@xn--exmple-cua.org" in received.mails[0]
 
@@ -143,6 +144,6 @@ def test_a_name_beyond_ascii_before_the_at_is_refused_for_good(serve, message):
     _, address = serve("smtp")
 
     with SmtpSession(**mail_server(f"smtp://{address}")) as session, pytest.raises(DeliveryError) as refused:
-        session.send(replace(message, to="älice@example.org"))
+        session.send(replace(message, to="älice@example.org"), give_up_at=monotonic() + 10)
 
     assert refused.value.permanent is True
