@@ -103,7 +103,7 @@ def _follow(pipe: IO[bytes], output: IO[bytes], terminal: Terminal, total: int) 
         fetched += line.startswith((b"Collecting ", b"Requirement already"))
         is_unpacking |= line.startswith(b"Installing collected")
         if is_unpacking:
-            terminal.progress(f"  installed {_unpacked() - before} of {fetched} packages")
+            terminal.progress(f"  installed {min(_unpacked() - before, total)} of {total} packages")
         elif fetched:
             terminal.progress(f"  fetched {fetched} of {total} packages")
 
