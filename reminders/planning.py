@@ -44,9 +44,10 @@ TAKE = """
 
 # What PostgreSQL believes of these tables is often far from true: they were empty a moment ago, or a million rows have
 # changed their state since they were last analyzed. A plan that reads one of them for each row of a batch then takes
-# minutes. So each step is to look its rows up by an index, which is the right plan for a batch whatever the tables hold.
+# minutes. So each step is to look its rows up by an index, which is right for a batch whatever the tables hold.
 LOOK_UP_BY_INDEX = """
-    SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off
+    SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
+    SET LOCAL jit = off
 """
 
 # One statement, so that all of it sees one snapshot, and no row is moved twice. `set_at` is when the due date was set,
