@@ -36,6 +36,7 @@ from taskapp.models import Task
 from work import breaker
 from work.backoff import delay_after
 from work.claims import Holder, claim, hand_back, release
+from work.failpoints import reached
 from work.step import clock, step
 
 log = structlog.get_logger("reminders")
@@ -198,6 +199,7 @@ def hand_over(pk: int, holder: Holder, post: Post) -> str:
     except Exception as error:  # a defect of ours with this one message must not stop the others
         log.exception("delivery broke", id=letter.id)
         return refuse(letter, holder, f"internal error: {type(error).__name__}", permanent=False)
+    reached("message accepted", id=letter.id)
     return settle(letter, holder)
 
 
@@ -214,6 +216,7 @@ def last_check(pk: int, holder: Holder, post: Post) -> Letter | None:
             if suppress(letter, holder):
                 return None
         elif letter.channel in post.channels:
+            reached("delivery checked", id=pk)
             return letter
         else:
             try:
@@ -235,6 +238,7 @@ def renew(pk: int, holder: Holder, channels: list[str]) -> Letter | None:
     parameters: dict[str, Any] = {
         "id": pk, "token": holder.token, "lease": lease(), "domain": message_id_domain(), "channels": channels,
     }  # fmt: skip
+    reached("delivery checking", id=pk)
     renewed_at = monotonic()
     with connection.cursor() as cursor:
         cursor.execute(RENEW, parameters)

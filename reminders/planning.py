@@ -23,6 +23,7 @@ What becomes of (task, rule, due date D), the re-arming table of docs/lifecycle.
 from django.db import connection, transaction
 
 from reminders.models import RuleChange, TaskChange
+from work.failpoints import reached
 from work.step import note, step
 
 PLANNERS_LOCK = 0x7461736B  # a number that nothing else locks
@@ -178,9 +179,11 @@ def plan(*, limit: int = BATCH) -> dict[str, int]:
         taken = cursor.fetchall()
         if not taken:
             return counts
+        reached("changes taken", rows=len(taken))
         task_ids, dues, ats = map(list, zip(*taken, strict=True))
         cursor.execute(PLAN, {"task_ids": task_ids, "dues": dues, "ats": ats})
         planned, cancelled, moved, queued_again = cursor.fetchone() or (0, 0, 0, 0)
+        reached("changes planned", rows=len(taken))
     step("reminder", "planned", rows=planned)
     step("reminder", "cancelled", rows=cancelled)
     step("reminder", "moved", rows=moved)

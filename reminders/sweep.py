@@ -21,6 +21,7 @@ from reminders.dispatching import dispatch
 from reminders.models import Delivery, Reminder, RuleChange
 from work import bell, breaker
 from work.claims import rescue
+from work.failpoints import reached
 
 BELL = "reminders.send_due_soon"
 DELIVER = "reminders.deliver"
@@ -43,6 +44,7 @@ def send_due_soon(*, budget: float = BUDGET_SECONDS) -> Counts:
     Returns {"changes", "planned", "cancelled", "dispatched", "rescued", "rung"}.
     """
     bell.answer(BELL)
+    reached("sweep begun")
     counts: Counts = dict.fromkeys(("changes", "planned", "cancelled", "dispatched"), 0)
     counts["rescued"] = rescue_lost_deliveries()
     counts["rung"] = 0

@@ -14,6 +14,7 @@ from django.db import connection
 from reminders.channels import EMAIL
 from reminders.sweep import BELL
 from work import bell
+from work.failpoints import reached
 
 BEAT = "beat"
 SWEEP_QUEUE = "celery"
@@ -47,7 +48,10 @@ def seconds_until_work() -> float:
 def is_tick_wanted() -> bool:
     """Whether the caller shall publish a sweep now. The wake source of `due-soon-reminders`."""
     pulse()
-    return seconds_until_work() <= 0 and not bell.is_full(SWEEP_QUEUE) and bell.ring_once(BELL)
+    is_wanted = seconds_until_work() <= 0 and not bell.is_full(SWEEP_QUEUE) and bell.ring_once(BELL)
+    if is_wanted:
+        reached("tick taken")
+    return is_wanted
 
 
 def pulse() -> None:

@@ -22,6 +22,7 @@ from taskapp.errors import KeyReusedError, TagExistsError, TaskChangedError
 from taskapp.filters import TaskFilter
 from taskapp.models import Tag, Task
 from taskapp.serializers import TagSerializer, TaskSerializer
+from work.failpoints import reached
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER,
@@ -99,6 +100,7 @@ class TaskViewSet(viewsets.ModelViewSet[Task]):
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         task, is_new = self._create(request, serializer.validated_data)
+        reached("task saved")
         response = self._answer(task)
         if is_new:
             response.status_code = status.HTTP_201_CREATED

@@ -12,6 +12,7 @@ from django.db.models.functions import Lower
 from taskapp.dates import EARLIEST_DUE, LATEST_DUE, day_of, day_that_ends, end_of_day
 from taskapp.errors import DueDateOutOfRangeError, KeyReusedError, TagExistsError, TaskChangedError
 from taskapp.models import IdempotencyKey, Tag, Task, TaskQuerySet
+from work.failpoints import reached
 from work.step import clock, in_
 
 KEYS_KEPT = timedelta(days=7)
@@ -23,6 +24,7 @@ def create_task(owner: User, *, tags: Iterable[str] = (), **fields: Any) -> Task
     with transaction.atomic():
         task.save()
         set_tags(task, names=tags)
+        reached("task saving")
     task.refresh_from_db()
     return task
 

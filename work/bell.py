@@ -15,6 +15,7 @@ from django.db.models import F, Q
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from work.failpoints import reached
 from work.models import Bell
 from work.step import clock, in_
 
@@ -53,6 +54,7 @@ def ring(job: str, *, queue: str, times: int = 1) -> int:
     try:
         with broker() as connection:
             times = max(0, min(times, MOST_WAITING - length(queue, connection)))
+            reached("bell ringing", job=job)
             for _ in range(times):
                 current_app.send_task(job, queue=queue, connection=connection, headers=RUNG, retry=False)
     except UNREACHABLE as error:

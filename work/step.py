@@ -13,6 +13,8 @@ from django.db.models import DateTimeField, DurationField, F, Func, JSONField, V
 from django.db.models.expressions import CombinedExpression
 from prometheus_client import Counter
 
+from work.failpoints import reached
+
 log = structlog.get_logger("work")
 
 STEPS = Counter("taskapp_steps", "Steps taken by pieces of work.", ["kind", "step"])
@@ -23,6 +25,7 @@ def step(kind: str, name: str, *, rows: int = 1, **facts: Any) -> None:
     if rows:
         STEPS.labels(kind, name).inc(rows)
         log.info(f"{kind} {name}", kind=kind, step=name, rows=rows, **facts)
+        reached(f"{kind} {name}", **facts)
 
 
 def note(name: str, facts: str = "'{}'::jsonb") -> str:

@@ -19,6 +19,7 @@ from django.conf import settings
 from reminders.channels.base import DeliveryError, Message, TransportError
 from reminders.channels.deadline import total_deadline
 from reminders.channels.mime import compose, sender
+from work.failpoints import reached
 
 CONNECT_SHARE = 0.2
 """What part of a lease connecting may take."""
@@ -65,13 +66,17 @@ class SmtpSession:
         to = mail["To"].addresses[0].addr_spec
         with self._conversation("sending", until=give_up_at) as stage:
             self._expect_of_the_server("MAIL FROM", self._smtp.mail(sender().addr_spec))
+            reached("MAIL FROM answered")
             self._expect("RCPT TO", self._smtp.rcpt(to))
             self._expect("DATA", self._smtp.docmd("DATA"), wanted=354)
+            reached("DATA answered")
             self._smtp.send(DOT_AT_LINE_START.sub(b"..", mail.as_bytes()))
+            reached("text sent")
             if monotonic() >= give_up_at:  # this process may have been frozen
                 raise TimeoutError("too late")
             stage.doing, stage.unknown = "waiting for the answer to the message", True
             self._smtp.send(b".\r\n")
+            reached("dot sent")
             reply = self._smtp.getreply()
             stage.unknown = not 200 <= reply[0] < 600  # what is no SMTP answer tells nothing
             self._expect("the message", reply)
