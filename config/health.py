@@ -20,7 +20,7 @@ BROKER_TIMEOUT_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Check:
-    """How one part does. `detail` is a sentence when it is not well."""
+    """How one part does. `detail` is a sentence when it is not well, or when nobody can know."""
 
     name: str
     ok: bool
@@ -60,10 +60,17 @@ def run_one(name: str, check: Callable[[], str]) -> Check:
 
 
 def report() -> list[Check]:
-    """Every part that the promise rests on. Without a database nobody knows of the rest, and asking would take long."""
-    readiness = run(READINESS)
-    is_database_up = all(check.ok for check in readiness if check.name == "database")
-    return readiness + (run(reminders_health.CHECKS) if is_database_up else [])
+    """Every part that the promise rests on, each judged while what it is heard of through is up: the culprit is named.
+
+    Without a database nobody knows of the rest, and asking would take long.
+    """
+    checks = run(READINESS)
+    if not all(check.ok for check in checks if check.name == "database"):
+        return checks
+    for name, check in reminders_health.CHECKS.items():
+        down = [other.name for other in checks if not other.ok and other.name in reminders_health.NEEDS[name]]
+        checks.append(Check(name, ok=True, detail=f"unknown while {down[0]} is down") if down else run_one(name, check))
+    return checks
 
 
 @never_cache

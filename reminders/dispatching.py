@@ -18,8 +18,8 @@ DISPATCH = f"""
         FROM batch WHERE reminder.id = batch.id
         RETURNING reminder.id, reminder.task_id, reminder.remind_at
     )
-    INSERT INTO reminders_delivery (reminder_id, recipient_id, channel, status, history)
-    SELECT dispatched.id, task.owner_id, 'email', 'queued', work_note('[]', 'queued', '{{}}')
+    INSERT INTO reminders_delivery (reminder_id, recipient_id, channel, status, not_before, history)
+    SELECT dispatched.id, task.owner_id, 'email', 'queued', dispatched.remind_at, work_note('[]', 'queued', '{{}}')
     FROM dispatched JOIN taskapp_task AS task ON task.id = dispatched.task_id
     ORDER BY dispatched.remind_at, dispatched.id
     ON CONFLICT (reminder_id, recipient_id, channel) DO NOTHING

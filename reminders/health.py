@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from reminders.canary import MAIL
 from reminders.channels import EMAIL
 from reminders.models import Delivery, Reminder, TaskChange
 from reminders.sweep import BELL
@@ -19,12 +20,12 @@ def beat() -> str:
 
 
 def worker() -> str:
-    """Whether a worker answers the rings, of which there is one a minute at least (reminders/wake.py)."""
+    """Whether a worker answers the rings, of which there is one every 45 s at least (reminders/wake.py)."""
     return "" if answered_lately(BELL) else "no worker has taken a sweep for two minutes"
 
 
 def answered_lately(name: str) -> bool:
-    return Bell.objects.filter(name=name, answered_at__gt=in_(-LATE)).exists()
+    return Bell.objects.filter(name=name, answered_at__gt=in_(-LATE), answered_at__lt=in_(LATE)).exists()
 
 
 def planning() -> str:
@@ -37,11 +38,11 @@ def planning() -> str:
 
 
 def mail() -> str:
-    """Whether the mail server takes mail, as far as the last attempts tell, and as long as something waits for it."""
+    """Whether the mail server takes mail: the last attempts, or a visit each minute while there is nothing to send."""
     parked = Breaker.objects.filter(name=EMAIL, open_until__isnull=False).first()
-    if parked is None or not Delivery.objects.filter(status=Delivery.Status.QUEUED).exists():
-        return ""
-    return f"parked after {parked.failures} failed connections: {parked.reason}"
+    if parked is not None:
+        return f"parked after {parked.failures} failed connections: {parked.reason}"
+    return "" if answered_lately(MAIL) else "the mail server has not been reached for two minutes"
 
 
 def deliveries() -> str:
@@ -51,3 +52,12 @@ def deliveries() -> str:
 
 
 CHECKS = {"beat": beat, "worker": worker, "planning": planning, "mail": mail, "deliveries": deliveries}
+
+NEEDS = {
+    "beat": ["broker"],
+    "worker": ["broker", "beat"],
+    "planning": ["broker", "beat", "worker"],
+    "mail": ["broker", "beat", "worker"],
+    "deliveries": ["broker", "beat", "worker", "mail"],
+}
+"""What each part is heard of through: while that is down nothing is known of it, and it is not to blame."""

@@ -96,7 +96,9 @@ class Reminder(models.Model):
     rule = models.ForeignKey(ReminderRule, on_delete=models.DO_NOTHING, db_constraint=False, related_name="reminders")
     kind = models.CharField(max_length=20, choices=ReminderRule.Kind)
     due_at = models.DateTimeField(help_text="The due date that this is about.")
-    round = models.PositiveSmallIntegerField(db_default=1, default=1)
+    round = models.PositiveSmallIntegerField(
+        db_default=1, default=1, help_text="Told again when the due date came back after another one had been told."
+    )
     remind_at = models.DateTimeField()
     status = models.CharField(max_length=20, choices=Status, default=Status.PLANNED)
     reason = models.TextField(blank=True, default="", db_default="")
@@ -132,8 +134,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.filter(recipient=user)
 
     def overdue(self, *, by: timedelta) -> Self:
-        """Not gone though they should be: waiting or in work, for longer than `by` since they were due."""
-        return self.filter(status__in=["queued", "leased"], not_before__lt=Now() - by)
+        """Not gone though they should be: waiting or in work, for longer than `by` since they were due and known."""
+        return self.filter(status__in=["queued", "leased"], not_before__lt=Now() - by, created_at__lt=Now() - by)
 
 
 class Delivery(Leased):
@@ -144,7 +146,8 @@ class Delivery(Leased):
 
         queued       work.claims.claim → leased, once `not_before` has come.
         leased       the run that holds it, in delivering: → sent, → failed, → suppressed, → queued (later);
-                     work.claims.rescue → queued, when the lease has run out.
+                     work.claims.rescue → queued, when the lease has run out, or → failed, when it was the last of
+                     its attempts that a worker was lost in.
         sent         nobody: the channel's server has accepted the message.
         failed       a person, by services.retry_deliveries → queued.
         suppressed   planning.plan → queued, when the task wants it again; a person, by services.retry_deliveries.
@@ -165,6 +168,10 @@ class Delivery(Leased):
     message_id = models.TextField(blank=True, db_default="", help_text="The same for every attempt.")
     content = models.JSONField(null=True, editable=False, help_text="What the last attempt said.")
     handing_over = models.BooleanField(db_default=False, editable=False, help_text="The message may be on the wire.")
+    handed_over_at = models.DateTimeField(null=True, editable=False, help_text="When the last attempt began.")
+    broke_at = models.DateTimeField(
+        null=True, editable=False, help_text="When a connection last broke while it carried this message."
+    )
     unknown_outcome = models.BooleanField(
         db_default=False, help_text="An attempt ended without an answer: the message may have arrived already."
     )
@@ -198,6 +205,14 @@ class Delivery(Leased):
         indexes = [
             # work.claims.claim, wake.seconds_until_work, health.
             models.Index(fields=["not_before", "id"], name="delivery_queued", condition=models.Q(status="queued")),
+            # work.claims.claim, from one recipient to the next.
+            models.Index(
+                fields=["recipient", "not_before", "id"], name="delivery_turn", condition=models.Q(status="queued")
+            ),
+            # work.claims.claim_alone.
+            models.Index(
+                fields=["not_before", "id"], name="delivery_alone", condition=models.Q(status="queued", alone=True)
+            ),
             # work.claims.rescue, wake.seconds_until_work.
             models.Index(fields=["lease_until"], name="delivery_leased", condition=models.Q(status="leased")),
             # A person's list, newest first: DeliveryViewSet, the outbox.

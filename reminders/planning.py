@@ -9,16 +9,25 @@ Two planners at once could let an older view of a task win over a newer one, so 
 lock; another that comes along leaves the work to it. The lock ends with the transaction, and PostgreSQL ends the
 transaction of a planner that is frozen (idle_in_transaction_session_timeout).
 
-What becomes of (task, rule, due date D), the re-arming table of docs/lifecycle.md:
+What becomes of (task, rule, due date D) is `action` below, the re-arming table of docs/lifecycle.md. "Told" is a
+message of this rule to the task's owner that was sent, or may have been; what was told last is what the owner believes:
 
     no row                                 inserted as planned; as cancelled, if D was past when it was set
-    planned                                follows the rule's offset
-    cancelled                              planned again, unless D was past when it was set or a person cancelled it
-    dispatched, nothing sent or unknown    its suppressed deliveries are queued again
-    dispatched, to a former owner          queued for the new one, too
-    dispatched otherwise                   nothing
-    planned, and not wanted any more       cancelled, with the reason
+    planned, and not wanted any more       cancel, with the reason
+    planned                                move, when the rule's offset has changed
+    cancelled                              revive, unless D was past when it was set or a person cancelled it
+    dispatched, to a former owner          queue anew, for the new one
+    dispatched, suppressed, D not told     queue again, unless a person cancelled it; the same, if the outcome is
+                                           unknown and nothing was told since
+    dispatched, another date told since    new round, unless its message is on its way
+    dispatched otherwise                   nothing: D is on its way, or was the last thing told
+
+Whatever is armed again within ten seconds of the last message of its rule waits until they are over, so that five
+quick edits are one message.
 """
+
+from datetime import timedelta
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -31,6 +40,9 @@ PLANNERS_LOCK = 0x7461736B  # a number that nothing else locks
 PAST_WHEN_SET = "already past when it was set"
 CANCELLED_BY = "cancelled by "
 """How the reason begins when a person cancelled the reminder: planning does not revive those."""
+
+QUIET = timedelta(seconds=10)
+"""After a message, what is armed again by the same rule waits for so long."""
 
 BATCH = 5_000
 FAN_OUT = 5_000
@@ -62,33 +74,78 @@ PLAN = f"""
              AS taken(task_id, due_at, at)
         JOIN taskapp_task AS task ON task.id = taken.task_id
         GROUP BY task.id
-    ), wanted AS MATERIALIZED (
-        SELECT batch.task_id, rule.id AS rule_id, rule.kind, batch.due_at, batch.due_at + rule."offset" AS remind_at,
-               batch.set_at, batch.due_at <= batch.set_at AS was_past
-        FROM batch JOIN reminders_reminderrule AS rule
-          ON rule.is_enabled
-         AND (rule.owner_id IS NULL OR rule.owner_id = batch.owner_id)
-         AND (rule.task_id IS NULL OR rule.task_id = batch.task_id)
-        WHERE batch.due_at IS NOT NULL AND batch.status <> 'done' AND batch.deleted_at IS NULL
     ), existing AS MATERIALIZED (  -- index: reminder_unique_task_rule_due_round
-        SELECT reminder.id, batch.owner_id, reminder.status, reminder.reason, reminder.remind_at AS was_at,
-               batch.due_at + rule."offset" AS remind_at, batch.due_at <= batch.set_at AS was_past,
+        SELECT reminder.id, reminder.task_id, reminder.rule_id, reminder.due_at, reminder.round, reminder.status,
+               reminder.reason, reminder.remind_at AS was_at, reminder.kind, batch.owner_id, batch.set_at,
+               reminder.due_at + rule."offset" AS rule_at, batch.due_at <= batch.set_at AS was_past,
                rule.id IS NOT NULL AND batch.due_at IS NOT DISTINCT FROM reminder.due_at
                    AND batch.status <> 'done' AND batch.deleted_at IS NULL AS is_wanted,
                CASE WHEN batch.deleted_at IS NOT NULL THEN 'the task was deleted'
                     WHEN batch.status = 'done' THEN 'the task was done'
                     WHEN batch.due_at IS NULL THEN 'the due date was removed'
                     WHEN batch.due_at <> reminder.due_at THEN 'the due date was moved'
-                    ELSE 'the rule no longer applies' END AS why_not
+                    ELSE 'the rule no longer applies' END AS why_not,
+               reminder.round = max(reminder.round) OVER (
+                   PARTITION BY reminder.task_id, reminder.rule_id, reminder.due_at) AS is_latest
         FROM batch JOIN reminders_reminder AS reminder ON reminder.task_id = batch.task_id
         LEFT JOIN reminders_reminderrule AS rule
           ON rule.id = reminder.rule_id AND rule.is_enabled
          AND (rule.owner_id IS NULL OR rule.owner_id = batch.owner_id)
          AND (rule.task_id IS NULL OR rule.task_id = batch.task_id)
+    ), told AS MATERIALIZED (  -- index: delivery_unique_reminder_recipient_channel
+        SELECT existing.id, existing.task_id, existing.rule_id, existing.due_at, own.*
+        FROM existing, LATERAL (
+            SELECT max(coalesce(delivery.handed_over_at, delivery.sent_at)) FILTER (
+                       WHERE delivery.status = 'sent' OR delivery.unknown_outcome OR delivery.handing_over) AS told_at,
+                   bool_or(delivery.status = 'queued' OR delivery.status = 'leased' AND NOT delivery.handing_over)
+                       AS is_on_its_way,
+                   bool_or(delivery.status = 'suppressed') AS is_suppressed,
+                   bool_or(delivery.status = 'suppressed' AND starts_with(delivery.reason, '{CANCELLED_BY}'))
+                       AS is_cancelled
+            FROM reminders_delivery AS delivery
+            WHERE delivery.reminder_id = existing.id AND delivery.recipient_id = existing.owner_id
+            HAVING count(*) > 0
+        ) AS own
+        WHERE existing.status = 'dispatched'
+    ), told_last AS MATERIALIZED (
+        SELECT DISTINCT ON (task_id, rule_id) task_id, rule_id, due_at,
+               least(told_at, clock_timestamp()) + %(quiet)s AS quiet_until
+        FROM told WHERE told_at IS NOT NULL
+        ORDER BY task_id, rule_id, told_at DESC, id DESC
+    ), judged AS MATERIALIZED (
+        SELECT existing.*, greatest(existing.rule_at, told_last.quiet_until) AS remind_at,
+               CASE
+                   WHEN existing.status = 'planned' AND NOT is_wanted THEN 'cancel'
+                   WHEN existing.status = 'planned' AND was_at > clock_timestamp()
+                        AND was_at <> greatest(existing.rule_at, told_last.quiet_until) THEN 'move'
+                   WHEN existing.status = 'planned' OR NOT is_wanted OR NOT is_latest OR was_past THEN NULL
+                   WHEN starts_with(existing.reason, '{CANCELLED_BY}') OR told.is_cancelled THEN NULL
+                   WHEN existing.status = 'cancelled' THEN 'revive'
+                   WHEN told.id IS NULL THEN 'queue anew'
+                   WHEN told.is_suppressed AND (told.told_at IS NULL OR told_last.due_at = existing.due_at)
+                        THEN 'queue again'
+                   WHEN NOT told.is_on_its_way AND told_last.due_at <> existing.due_at THEN 'new round'
+               END AS action
+        FROM existing
+        LEFT JOIN told ON told.id = existing.id
+        LEFT JOIN told_last ON told_last.task_id = existing.task_id AND told_last.rule_id = existing.rule_id
+    ), wanted AS (
+        SELECT batch.task_id, rule.id AS rule_id, rule.kind, batch.due_at, 1 AS round,
+               greatest(batch.due_at + rule."offset", told_last.quiet_until) AS remind_at, batch.set_at,
+               batch.due_at <= batch.set_at AS was_past
+        FROM batch JOIN reminders_reminderrule AS rule
+          ON rule.is_enabled
+         AND (rule.owner_id IS NULL OR rule.owner_id = batch.owner_id)
+         AND (rule.task_id IS NULL OR rule.task_id = batch.task_id)
+        LEFT JOIN told_last ON told_last.task_id = batch.task_id AND told_last.rule_id = rule.id
+        WHERE batch.due_at IS NOT NULL AND batch.status <> 'done' AND batch.deleted_at IS NULL
+        UNION ALL
+        SELECT task_id, rule_id, kind, due_at, round + 1, remind_at, set_at, was_past
+        FROM judged WHERE action = 'new round'
     ), inserted AS (
         INSERT INTO reminders_reminder
             (task_id, rule_id, kind, due_at, round, remind_at, created_at, status, reason, history)
-        SELECT task_id, rule_id, kind, due_at, 1, remind_at, set_at,
+        SELECT task_id, rule_id, kind, due_at, round, remind_at, set_at,
                CASE WHEN was_past THEN 'cancelled' ELSE 'planned' END,
                CASE WHEN was_past THEN '{PAST_WHEN_SET}' ELSE '' END,
                CASE WHEN was_past THEN work_note('[]', 'cancelled', '{{"reason": "{PAST_WHEN_SET}"}}')
@@ -99,43 +156,39 @@ PLAN = f"""
         RETURNING status
     ), cancelled AS (
         UPDATE reminders_reminder AS reminder
-        SET status = 'cancelled', reason = existing.why_not,
-            history = {note("cancelled", "jsonb_build_object('reason', existing.why_not)")}
-        FROM existing
-        WHERE reminder.id = existing.id AND existing.status = 'planned' AND NOT existing.is_wanted
-          AND reminder.status IS NOT DISTINCT FROM existing.status
+        SET status = 'cancelled', reason = judged.why_not,
+            history = {note("cancelled", "jsonb_build_object('reason', judged.why_not)")}
+        FROM judged
+        WHERE reminder.id = judged.id AND judged.action = 'cancel'
+          AND reminder.status IS NOT DISTINCT FROM judged.status
         RETURNING 1
     ), moved AS (
         UPDATE reminders_reminder AS reminder
-        SET remind_at = existing.remind_at,
-            history = {note("moved", "jsonb_build_object('remind_at', existing.remind_at)")}
-        FROM existing
-        WHERE reminder.id = existing.id AND existing.status = 'planned' AND existing.is_wanted
-          AND reminder.status IS NOT DISTINCT FROM existing.status
-          AND existing.was_at <> existing.remind_at AND existing.was_at > clock_timestamp()
+        SET remind_at = judged.remind_at,
+            history = {note("moved", "jsonb_build_object('remind_at', judged.remind_at)")}
+        FROM judged
+        WHERE reminder.id = judged.id AND judged.action = 'move'
+          AND reminder.status IS NOT DISTINCT FROM judged.status
         RETURNING 1
     ), revived AS (
         UPDATE reminders_reminder AS reminder
-        SET status = 'planned', reason = '', remind_at = existing.remind_at, history = {note("planned again")}
-        FROM existing
-        WHERE reminder.id = existing.id AND existing.status = 'cancelled' AND existing.is_wanted
-          AND reminder.status IS NOT DISTINCT FROM existing.status
-          AND NOT existing.was_past AND NOT starts_with(existing.reason, '{CANCELLED_BY}')
+        SET status = 'planned', reason = '', remind_at = judged.remind_at,
+            history = {note("planned again", "jsonb_build_object('remind_at', judged.remind_at)")}
+        FROM judged
+        WHERE reminder.id = judged.id AND judged.action = 'revive'
+          AND reminder.status IS NOT DISTINCT FROM judged.status
         RETURNING 1
     ), queued_again AS (  -- index: delivery_unique_reminder_recipient_channel
         UPDATE reminders_delivery AS delivery
-        SET status = 'queued', reason = '', not_before = clock_timestamp(), history = {note("queued again")}
-        FROM existing
-        WHERE delivery.reminder_id = existing.id AND delivery.status = 'suppressed' AND NOT delivery.unknown_outcome
-          AND existing.status = 'dispatched' AND existing.is_wanted AND NOT existing.was_past
-          AND delivery.recipient_id IS NOT DISTINCT FROM existing.owner_id
-          AND NOT starts_with(delivery.reason, '{CANCELLED_BY}')
+        SET status = 'queued', reason = '', not_before = judged.remind_at, history = {note("queued again")}
+        FROM judged
+        WHERE delivery.reminder_id = judged.id AND delivery.recipient_id IS NOT DISTINCT FROM judged.owner_id
+          AND judged.action = 'queue again' AND delivery.status = 'suppressed'
         RETURNING 1
     ), queued_anew AS (
-        INSERT INTO reminders_delivery (reminder_id, recipient_id, channel, status, history)
-        SELECT existing.id, existing.owner_id, 'email', 'queued', work_note('[]', 'queued', '{{}}')
-        FROM existing
-        WHERE existing.status = 'dispatched' AND existing.is_wanted AND NOT existing.was_past
+        INSERT INTO reminders_delivery (reminder_id, recipient_id, channel, status, not_before, history)
+        SELECT id, owner_id, 'email', 'queued', remind_at, work_note('[]', 'queued', '{{}}')
+        FROM judged WHERE action = 'queue anew'
         ON CONFLICT (reminder_id, recipient_id, channel) DO NOTHING
         RETURNING 1
     )
@@ -181,7 +234,8 @@ def plan(*, limit: int = BATCH) -> dict[str, int]:
             return counts
         reached("changes taken", rows=len(taken))
         task_ids, dues, ats = map(list, zip(*taken, strict=True))
-        cursor.execute(PLAN, {"task_ids": task_ids, "dues": dues, "ats": ats})
+        parameters: dict[str, Any] = {"task_ids": task_ids, "dues": dues, "ats": ats, "quiet": QUIET}
+        cursor.execute(PLAN, parameters)
         planned, cancelled, moved, queued_again = cursor.fetchone() or (0, 0, 0, 0)
         reached("changes planned", rows=len(taken))
     step("reminder", "planned", rows=planned)

@@ -15,9 +15,11 @@ from django.db import IntegrityError, OperationalError, models, transaction
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Now
 
-from reminders import planning
+from reminders import canary, planning
 from reminders.channels import EMAIL
+from reminders.delivering import patience
 from reminders.dispatching import dispatch
+from reminders.last_check import lease
 from reminders.models import Delivery, Reminder, RuleChange
 from work import bell, breaker
 from work.claims import rescue
@@ -79,15 +81,18 @@ def unless_crossed(part: Callable[[], Counts]) -> Counts:
 
 def rescue_lost_deliveries() -> int:
     """Queue again what a lost worker held; what it was just handing over may have arrived."""
-    return rescue(Delivery, also=", unknown_outcome = unknown_outcome OR handing_over, handing_over = FALSE")
+    also = ", unknown_outcome = unknown_outcome OR handing_over, handing_over = FALSE"
+    return rescue(Delivery, lease=lease(), patience=patience(), also=also)
 
 
 def ring_for_deliveries() -> int:
-    """Send a message for each batch of deliveries that can go now; return how many."""
+    """Send a message for each batch of deliveries that can go now, or one for the canary; return how many."""
     if breaker.is_open(EMAIL):
         return 0
     due = Delivery.objects.filter(status=Delivery.Status.QUEUED, not_before__lte=Now())
     batches = -(-due[: settings.DELIVERY_BATCH_SIZE * bell.MOST_WAITING].count() // settings.DELIVERY_BATCH_SIZE)
+    if not batches and canary.is_visit_due() and bell.ring_once(canary.MAIL):
+        batches = 1
     return bell.ring(DELIVER, queue=DELIVER_QUEUE, times=batches) if batches else 0
 
 

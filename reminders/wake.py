@@ -1,16 +1,16 @@
 """When should the sweep run next? Beat asks twice a second, so a reminder does not wait for the next tick.
 
 Asking has two effects: it shows that beat is alive, and whoever is told "now" has taken the right to ring (of any
-number of beats, one) until a worker has answered. Once a minute the answer is "now" though there is no work: that
-ring is the canary that shows that beat, broker and worker are there.
+number of beats, one) until a worker has answered. Every 45 s the answer is "now" though there is no work: that ring
+shows that beat, broker and worker are there, and has the mail server visited (reminders/canary.py).
 """
 
-from datetime import timedelta
 from time import monotonic
 from typing import Any
 
 from django.db import connection
 
+from reminders import canary
 from reminders.channels import EMAIL
 from reminders.sweep import BELL
 from work import bell
@@ -19,17 +19,23 @@ from work.failpoints import reached
 BEAT = "beat"
 SWEEP_QUEUE = "celery"
 PULSE_SECONDS = 5.0
-CANARY = timedelta(minutes=1)
 
+# A moment in the future that only a clock set back can explain counts as now.
 NEXT = """
+    WITH bell AS (SELECT name, rung_at, answered_at FROM work_bell WHERE name IN (%(sweep)s, %(mail)s)),
+    breaker AS (SELECT open_until FROM work_breaker WHERE name = %(channel)s)
     SELECT EXTRACT(epoch FROM least(
         (SELECT at FROM reminders_taskchange ORDER BY id LIMIT 1),                       -- index: primary key
         (SELECT at FROM reminders_rulechange ORDER BY id LIMIT 1),                       -- index: primary key
         (SELECT min(remind_at) FROM reminders_reminder WHERE status = 'planned'),        -- index: reminder_planned
         (SELECT min(lease_until) FROM reminders_delivery WHERE status = 'leased'),       -- index: delivery_leased
-        (SELECT greatest(min(not_before), (SELECT open_until FROM work_breaker WHERE name = %(channel)s))
+        (SELECT greatest(min(not_before), (SELECT open_until FROM breaker))
            FROM reminders_delivery WHERE status = 'queued'),                             -- index: delivery_queued
-        (SELECT coalesce(max(answered_at) + %(canary)s, clock_timestamp()) FROM work_bell WHERE name = %(bell)s)
+        (SELECT coalesce(max(answered_at) + %(every)s, clock_timestamp()) FROM bell
+          WHERE name = %(sweep)s AND answered_at < clock_timestamp() + %(every)s),
+        (SELECT greatest(coalesce(max(answered_at) + %(every)s, clock_timestamp()), max(rung_at) + %(lost_after)s,
+                         (SELECT open_until FROM breaker)) FROM bell
+          WHERE name = %(mail)s AND answered_at < clock_timestamp() + %(every)s)
     ) - clock_timestamp())
 """
 
@@ -38,7 +44,9 @@ _last_pulse = float("-inf")
 
 def seconds_until_work() -> float:
     """Seconds until the sweep finds something to do or the canary is due, by PostgreSQL's clock; 0 or less: now."""
-    parameters: dict[str, Any] = {"channel": EMAIL, "canary": CANARY, "bell": BELL}
+    parameters: dict[str, Any] = {
+        "channel": EMAIL, "every": canary.EVERY, "sweep": BELL, "mail": canary.MAIL, "lost_after": bell.LOST_AFTER,
+    }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(NEXT, parameters)
         (seconds,) = cursor.fetchone() or (0.0,)

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from collections import Counter
 from contextlib import suppress
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -18,6 +19,8 @@ class MailServer:
     server.answers["RCPT"] = "550 5.1.1 no such user"
     server.hang_up_after_data = True        the message is taken, and the connection closed without an answer
     server.hang_up_after_refusing = True    a recipient that is refused is the last of its connection
+    server.hang_up_on = {"a@example.org"}   the connection is closed without an answer when this recipient is named
+    server.messages_per_connection = 3      a fourth is answered with 421
     """
 
     def __init__(self) -> None:
@@ -26,6 +29,10 @@ class MailServer:
         self.answers: dict[str, str] = {}
         self.hang_up_after_data = False
         self.hang_up_after_refusing = False
+        self.hang_up_on: set[str] = set()
+        self.messages_per_connection: int | None = None
+        self.greeted = self.left = 0
+        self._begun: Counter[int] = Counter()
         self._sessions: list[Session] = []
         self.before_data: Any = lambda: None
         """Called when a client has sent MAIL FROM: a moment between the last check and the message."""
@@ -57,15 +64,31 @@ class MailServer:
 
     # aiosmtpd's hooks
 
+    async def handle_EHLO(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        self.greeted += 1
+        session.host_name = hostname
+        return responses
+
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        self.left += 1
+        return "221 Bye"
+
     async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:  # noqa: N802
         self.before_data()
         if session not in self._sessions:
             self._sessions.append(session)
         envelope.mail_from = address
+        self._begun[id(server)] += 1
+        if self.messages_per_connection is not None and self._begun[id(server)] > self.messages_per_connection:
+            return "421 4.3.2 enough for now"
         return self.answers.get("MAIL", "250 OK")
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:  # noqa: N802
         answer = self.answers.get(address) or self.answers.get("RCPT", "250 OK")
+        if address in self.hang_up_on:
+            server.transport.close()
         if self.hang_up_after_refusing and not answer.startswith("250"):
             await server.push(answer)
             server.transport.close()

@@ -74,7 +74,8 @@ def is_full(queue: str) -> bool:
 
 def broker() -> Any:
     """A connection that gives up soon: whoever rings has better things to do than to wait for a frozen broker."""
-    return current_app.connection_for_write(transport_options={"socket_timeout": BROKER_TIMEOUT_SECONDS})
+    options = {"socket_timeout": BROKER_TIMEOUT_SECONDS, "max_retries": 0}
+    return current_app.connection_for_write(transport_options=options)
 
 
 def length(queue: str, connection: Any) -> int:

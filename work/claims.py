@@ -9,7 +9,12 @@ until the lease ends. Whatever the run does to a row afterwards is a compare-and
 quietly.
 
 A run that dies leaves its rows leased. `rescue` puts them back once the lease is over; a run that only slept
-finds its token gone. No transaction is open while the work is done. The clock is PostgreSQL's.
+finds its token gone. One of those rows may be what it died of, so they are `alone` from then on: `claim_alone` hands
+them out one at a time, and each further loss is an attempt spent. No transaction is open while the work is done.
+
+The clock is PostgreSQL's. A row that is due keeps the `not_before` it had when it is put back, so that a clock that
+is set back does not make it wait, and so that its age can be seen. `rescue` also shortens what lies further off than
+any lease or wait can.
 """
 
 from dataclasses import dataclass, field
@@ -22,6 +27,7 @@ from uuid import UUID, uuid4
 from django.db import connection
 from django.db.models import F, QuerySet
 
+from work.backoff import Patience
 from work.models import Leased
 from work.step import in_, note, noted, step
 
@@ -34,40 +40,103 @@ class Holder:
     worker: str = field(default_factory=lambda: f"{gethostname()}:{getpid()}")
 
 
+@dataclass
+class Turn:
+    """Whose turn it is. Kept between claims, so that each goes on where the last one ended."""
+
+    by: str
+    """The column that says whose a row is. There must be an index (<by>, not_before, id) on queued rows."""
+    after: int | None = None
+    """The last owner who was served; None: begin anywhere."""
+
+
 def kind_of(model: type[Leased]) -> str:
     """What a row of this model is called in logs and metrics: delivery, …"""
     return str(model._meta.model_name)
 
 
-def claim(model: type[Leased], holder: Holder, *, limit: int, lease: timedelta) -> list[int]:
-    """Lease up to `limit` due rows to this run; return their ids, the longest due first.
-
-    The batch is locked in a CTE of its own: under `WHERE id IN (SELECT … LIMIT … SKIP LOCKED)` the planner may run
-    the sub-select again, and took 20 rows for 5.
-    """
-    table = model._meta.db_table
-    sql = f"""
-        WITH batch AS MATERIALIZED (  -- index: <table>_queued, partial on status = 'queued'
-            SELECT id FROM {table}
-            WHERE status = 'queued' AND not_before <= clock_timestamp()
-            ORDER BY not_before, id LIMIT %(limit)s
+# Walks from owner to owner along the index, the one after the last served first, and takes the longest due row of each;
+# what is then left of the limit goes to the longest due of all. So an owner with one row does not wait behind another's
+# million, and a claim costs what it takes. Each batch is locked in a CTE of its own: under `WHERE id IN (SELECT … LIMIT
+# … SKIP LOCKED)` the planner may run the sub-select again, and took 20 rows for 5.
+CLAIM = """
+    WITH RECURSIVE turn AS MATERIALIZED (
+        SELECT coalesce(
+            %(after)s, random() * (SELECT max({by}) FROM {table} WHERE status = 'queued'), 0
+        )::bigint AS after
+    ), later AS (  -- index: <table>_turn
+        SELECT (SELECT min({by}) FROM {table} WHERE status = 'queued' AND {by} > turn.after) AS owner FROM turn
+        UNION ALL
+        SELECT (SELECT min({by}) FROM {table} WHERE status = 'queued' AND {by} > later.owner)
+        FROM later WHERE later.owner IS NOT NULL
+    ), earlier AS (
+        SELECT (SELECT min({by}) FROM {table} WHERE status = 'queued' AND {by} <= turn.after) AS owner, turn.after
+        FROM turn
+        UNION ALL
+        SELECT (SELECT min({by}) FROM {table}
+                WHERE status = 'queued' AND {by} > earlier.owner AND {by} <= earlier.after), earlier.after
+        FROM earlier WHERE earlier.owner IS NOT NULL
+    ), fair AS MATERIALIZED (
+        SELECT first.id, first.owner, row_number() OVER () AS place
+        FROM (SELECT owner FROM later UNION ALL SELECT owner FROM earlier) AS owners,
+        LATERAL (
+            SELECT id, {by} AS owner FROM {table}
+            WHERE status = 'queued' AND NOT alone AND {by} = owners.owner AND not_before <= clock_timestamp()
+            ORDER BY not_before, id LIMIT 1
             FOR NO KEY UPDATE SKIP LOCKED
-        )
-        UPDATE {table} AS claimed
-        SET status = 'leased', lease_token = %(token)s, lease_worker = %(worker)s,
-            lease_until = clock_timestamp() + %(lease)s,
-            history = {note("claimed", "jsonb_build_object('worker', %(worker)s::text)")}
-        FROM batch WHERE claimed.id = batch.id
-        RETURNING claimed.not_before, claimed.id
-    """  # noqa: S608 (the table's name is our own)
-    parameters: dict[str, Any] = {
-        "limit": limit, "token": holder.token, "worker": holder.worker, "lease": lease,
-    }  # fmt: skip
+        ) AS first
+        LIMIT %(limit)s
+    ), rest AS MATERIALIZED (  -- index: <table>_queued
+        SELECT id, {by} AS owner, NULL::bigint AS place FROM {table}
+        WHERE status = 'queued' AND NOT alone AND not_before <= clock_timestamp() AND id NOT IN (SELECT id FROM fair)
+        ORDER BY not_before, id LIMIT %(limit)s - (SELECT count(*) FROM fair)
+        FOR NO KEY UPDATE SKIP LOCKED
+    ), batch AS (
+        SELECT id, owner, place FROM fair UNION ALL SELECT id, owner, place FROM rest
+    )
+"""
+
+CLAIM_ALONE = """
+    WITH batch AS MATERIALIZED (  -- index: <table>_alone
+        SELECT id, 0 AS owner, 1 AS place FROM {table}
+        WHERE status = 'queued' AND alone AND not_before <= clock_timestamp()
+        ORDER BY not_before, id LIMIT 1
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
+"""
+
+LEASE = f"""
+    UPDATE {{table}} AS claimed
+    SET status = 'leased', lease_token = %(token)s, lease_worker = %(worker)s,
+        lease_until = clock_timestamp() + %(lease)s,
+        history = {note("claimed", "jsonb_build_object('worker', %(worker)s::text)")}
+    FROM batch WHERE claimed.id = batch.id
+    RETURNING batch.place, claimed.not_before, claimed.id, batch.owner
+"""  # noqa: S608 (an expression of our own)
+
+
+def claim(model: type[Leased], holder: Holder, *, limit: int, lease: timedelta, turn: Turn) -> list[int]:
+    """Lease up to `limit` due rows to this run, one of each owner in turn, then the longest due; return their ids."""
+    taken = _lease(model, holder, CLAIM.replace("{by}", turn.by), limit=limit, lease=lease, after=turn.after)
+    served = [owner for place, _, _, owner in taken if place is not None]
+    if served:
+        turn.after = served[-1]
+    return [pk for _, _, pk, _ in taken]
+
+
+def claim_alone(model: type[Leased], holder: Holder, *, lease: timedelta) -> list[int]:
+    """Lease the longest due of the rows that go alone, if there is one; return its id."""
+    return [pk for _, _, pk, _ in _lease(model, holder, CLAIM_ALONE, lease=lease)]
+
+
+def _lease(model: type[Leased], holder: Holder, batch: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Place, `not_before`, id and owner of each row of the batch, in the order in which they are to be worked on."""
+    sql = (batch + LEASE).replace("{table}", model._meta.db_table)
     with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        ids = [pk for _, pk in sorted(cursor.fetchall())]
-    step(kind_of(model), "claimed", rows=len(ids), worker=holder.worker)
-    return ids
+        cursor.execute(sql, {"token": holder.token, "worker": holder.worker, **parameters})
+        taken = sorted(cursor.fetchall(), key=lambda row: (row[0] is None, row[0] or 0, row[1], row[2]))
+    step(kind_of(model), "claimed", rows=len(taken), worker=holder.worker)
+    return taken
 
 
 def held(model: type[Leased], pk: int, holder: Holder) -> "QuerySet[Any]":
@@ -83,22 +152,22 @@ def release(
     *,
     status: str,
     reason: str = "",
-    later: timedelta = timedelta(0),
+    later: timedelta | None = None,
     spends_attempt: bool = False,
     facts: dict[str, Any] | None = None,
     **columns: Any,
 ) -> bool:
-    """End this run's hold on a row with the step `name`: to an end, or back to queued, due again after `later`.
+    """End this run's hold on a row with the step `name`: to an end, or back to queued, due as before or after `later`.
 
     Says whether it did: False means that the lease was lost and the row is somebody else's.
     """
     facts = {**(facts or {}), **({"reason": reason} if reason else {})}
-    if status == Leased.QUEUED:
+    if later is not None:
         columns["not_before"] = in_(later)
     if spends_attempt:
         columns["attempts"] = F("attempts") + 1
     released = held(model, pk, holder).update(
-        status=status, reason=reason, lease_token=None, lease_until=None, lease_worker="",
+        status=status, reason=reason, alone=False, lease_token=None, lease_until=None, lease_worker="",
         history=noted(name, **facts), **columns,
     )  # fmt: skip
     step(kind_of(model), name if released else "lease lost", id=pk, **facts)
@@ -106,7 +175,7 @@ def release(
 
 
 def hand_back(model: type[Leased], ids: list[int], holder: Holder) -> int:
-    """Put back rows that this run claimed and has not begun, due at once."""
+    """Put back rows that this run claimed and has not begun, due as before."""
     rows = model._default_manager.filter(pk__in=ids, status=Leased.LEASED, lease_token=holder.token)
     back = rows.update(
         status=Leased.QUEUED, lease_token=None, lease_until=None, lease_worker="", history=noted("handed back")
@@ -115,21 +184,44 @@ def hand_back(model: type[Leased], ids: list[int], holder: Holder) -> int:
     return back
 
 
-def rescue(model: type[Leased], *, also: str = "") -> int:
+LOST = "the worker that had it was lost"
+LOST_ALONE = "the worker that had it was lost, and it was all that the worker had"
+
+# A row that was lost while it was alone has spent an attempt: with the last one it has failed, else it waits.
+RESCUE = f"""
+    WITH expired AS MATERIALIZED (  -- index: <table>_leased
+        SELECT id FROM {{table}} WHERE status = 'leased' AND lease_until < clock_timestamp()
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE {{table}} AS rescued
+    SET status = CASE WHEN alone AND attempts + 1 >= %(attempts)s THEN 'failed' ELSE 'queued' END,
+        attempts = attempts + alone::int,
+        not_before = CASE WHEN alone THEN clock_timestamp() + least(%(first)s * 2 ^ least(attempts, 20), %(longest)s)
+                          ELSE not_before END,
+        reason = CASE WHEN alone THEN '{LOST_ALONE}' ELSE '{LOST}' END,
+        alone = TRUE, lease_token = NULL, lease_until = NULL, lease_worker = '',
+        history = {note("lease expired", "jsonb_build_object('worker', lease_worker, 'alone', alone)")} {{also}}
+    FROM expired WHERE rescued.id = expired.id
+"""  # noqa: S608 (expressions of our own)
+
+# Only a clock that was set back can have made these. A run that is at work keeps its row for another whole lease.
+SHORTEN = """
+    UPDATE {table} SET lease_until = clock_timestamp() + %(lease)s  -- index: <table>_leased
+    WHERE status = 'leased' AND lease_until > clock_timestamp() + %(lease)s;
+    UPDATE {table} SET not_before = clock_timestamp()  -- index: <table>_queued
+    WHERE status = 'queued' AND not_before > clock_timestamp() + %(longest)s
+"""
+
+
+def rescue(model: type[Leased], *, lease: timedelta, patience: Patience, also: str = "") -> int:
     """Put back the rows whose lease is over; `also` is SQL for further columns, such as ", handing_over = FALSE"."""
-    table = model._meta.db_table
-    sql = f"""
-        WITH expired AS MATERIALIZED (  -- index: <table>_leased, partial on status = 'leased'
-            SELECT id FROM {table} WHERE status = 'leased' AND lease_until < clock_timestamp()
-            FOR NO KEY UPDATE SKIP LOCKED
-        )
-        UPDATE {table} AS rescued
-        SET status = 'queued', not_before = clock_timestamp(), reason = 'the worker that had it was lost',
-            lease_token = NULL, lease_until = NULL, lease_worker = '', history = {note("lease expired")} {also}
-        FROM expired WHERE rescued.id = expired.id
-    """  # noqa: S608 (names and expressions of our own)
+    parameters: dict[str, Any] = {
+        "lease": lease, "attempts": patience.attempts, "first": patience.first, "longest": patience.longest,
+    }  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        for sql in SHORTEN.replace("{table}", model._meta.db_table).split(";"):
+            cursor.execute(sql, parameters)
+        cursor.execute(RESCUE.replace("{table}", model._meta.db_table).replace("{also}", also), parameters)
         rescued = int(cursor.rowcount)
     step(kind_of(model), "lease expired", rows=rescued)
     return rescued

@@ -7,16 +7,18 @@ from django.db.models.functions import Now
 class Leased(models.Model):
     """A row that one worker at a time may work on, under a lease that expires.
 
-    The states that belong to the lease are two; a subclass adds those in which the work ends:
+    The states that the lease needs are three; a subclass adds those in which the work ends otherwise:
 
     queued   waiting until `not_before`.   Moved on by claims.claim → leased.
     leased   one run has it until `lease_until`, and proves it with `lease_token`.
              Moved on by the run itself, through claims.release → an end, or → queued (later, or handed back);
              by claims.rescue → queued, when the lease has run out.
+    failed   its attempts are spent.       Moved on by a person.
     """
 
     QUEUED = "queued"
     LEASED = "leased"
+    FAILED = "failed"
 
     status = models.CharField(max_length=20, default=QUEUED)
     not_before = models.DateTimeField(db_default=Now(), help_text="The earliest moment of the next attempt.")
@@ -24,6 +26,9 @@ class Leased(models.Model):
         db_default=0, help_text="Answers that were about this row and final for the attempt."
     )
     reason = models.TextField(blank=True, db_default="", help_text="Why the row is in the state it is in.")
+    alone = models.BooleanField(
+        db_default=False, editable=False, help_text="A run that had it was lost, so it takes no others with it."
+    )
     lease_token = models.UUIDField(null=True, blank=True, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     lease_worker = models.TextField(blank=True, db_default="", editable=False)
@@ -52,12 +57,13 @@ class Bell(models.Model):
 
 
 class Breaker(models.Model):
-    """How a transport does: after a failure nothing is sent through it until `open_until`. See work/breaker.py."""
+    """How a transport does: after three failures nothing is sent through it until `open_until`. See work/breaker.py."""
 
     name = models.TextField(primary_key=True)
-    failures = models.PositiveIntegerField(db_default=0)
+    failures = models.PositiveIntegerField(db_default=0, help_text="Connections in a row that carried nothing.")
     open_until = models.DateTimeField(null=True)
     reason = models.TextField(blank=True, db_default="")
+    accepted_at = models.DateTimeField(null=True, help_text="When a connection last carried something.")
 
     def __str__(self) -> str:
         return self.name

@@ -33,11 +33,13 @@ class DeliveryError(Exception):
 class TransportError(Exception):
     """The way there does not work, whoever the message is for: refused, silent, or closing.
 
-    `unknown` says that it broke after the message had gone out in full and before the answer came.
+    `carrying` says that it broke while it carried this message, after the other side had agreed to take one; `unknown`
+    that it broke after the message had gone out in full and before the answer came.
     """
 
-    def __init__(self, text: str, *, unknown: bool = False) -> None:
+    def __init__(self, text: str, *, carrying: bool = False, unknown: bool = False) -> None:
         super().__init__(text)
+        self.carrying = carrying or unknown
         self.unknown = unknown
 
 

@@ -3,6 +3,7 @@
 The file is named after the Message-ID, so a message that is written twice is still one file.
 """
 
+import errno
 import os
 import time
 from collections.abc import Sequence
@@ -28,6 +29,12 @@ class OutboxSession:
         self.directory = directory
 
     def __enter__(self) -> Self:
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        if not os.access(self.directory, os.W_OK):
+            raise self._cannot_write(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -42,7 +49,10 @@ class OutboxSession:
         try:
             write(self.directory, name_of(message.message_id), content)
         except OSError as error:
-            raise TransportError(f"the outbox {self.directory} cannot be written: {error.strerror}") from error
+            raise self._cannot_write(error) from error
+
+    def _cannot_write(self, error: OSError) -> TransportError:
+        return TransportError(f"the outbox {self.directory} cannot be written: {error.strerror}")
 
 
 class OutboxEmailBackend(BaseEmailBackend):

@@ -33,6 +33,7 @@ class Stage:
     """Where a conversation is, for the error that may come."""
 
     doing: str
+    carrying: bool = False
     unknown: bool = False
 
 
@@ -66,6 +67,7 @@ class SmtpSession:
         to = mail["To"].addresses[0].addr_spec
         with self._conversation("sending", until=give_up_at) as stage:
             self._expect_of_the_server("MAIL FROM", self._smtp.mail(sender().addr_spec))
+            stage.carrying = True
             reached("MAIL FROM answered")
             self._expect("RCPT TO", self._smtp.rcpt(to))
             self._expect("DATA", self._smtp.docmd("DATA"), wanted=354)
@@ -107,7 +109,8 @@ class SmtpSession:
         if code == wanted or (wanted == 250 and 200 <= code < 300):
             return
         if code == CLOSING or not 200 <= code < 600:
-            raise TransportError(words_of(command, reply), unknown=not 200 <= code < 600 and command == "the message")
+            unknown = not 200 <= code < 600 and command == "the message"
+            raise TransportError(words_of(command, reply), carrying=True, unknown=unknown)
         with contextlib.suppress(OSError, smtplib.SMTPException):  # one that hangs up has given its answer all the same
             self._smtp.rset()
         raise DeliveryError(words_of(command, reply), permanent=code >= 500)
@@ -127,7 +130,7 @@ class SmtpSession:
                     raise  # a defect of ours, before anything was handed over
                 words = f"no end within {seconds:g} s" if expired.is_set() else str(error)
                 text = f"mail server {self._host}:{self._port}, {stage.doing}: {words}"
-                raise TransportError(text[:500], unknown=stage.unknown) from error
+                raise TransportError(text[:500], carrying=stage.carrying, unknown=stage.unknown) from error
 
 
 def words_of(command: str, reply: tuple[int, bytes]) -> str:

@@ -1,5 +1,6 @@
 """From a queued delivery to an accepted message, against a real SMTP server."""
 
+import contextlib
 import socket
 import threading
 from datetime import timedelta
@@ -11,15 +12,17 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Preference
-from reminders.delivering import Post, deliver_batch, hand_over, lease, renew, settle, suppress
+from reminders.delivering import deliver_batch, hand_over, settle, turn
+from reminders.last_check import lease, renew, suppress
 from reminders.models import Delivery
+from reminders.post import Post
 from reminders.sweep import rescue_lost_deliveries
 from taskapp import services
 from taskapp.models import Task
 from tests.at_once import at_once
 from tests.factories import in_hours, make_delivery, make_task, make_user
 from tests.mail_server import BlackHole
-from work.claims import Holder, claim
+from work.claims import Holder, claim, claim_alone
 from work.models import Breaker
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +34,7 @@ def steps_of(delivery: Delivery) -> list[str]:
 
 def make_due_again() -> None:
     Delivery.objects.filter(status="queued").update(not_before=timezone.now())
-    Breaker.objects.update(open_until=timezone.now() - timedelta(seconds=1))
+    Breaker.objects.exclude(open_until=None).update(open_until=timezone.now() - timedelta(seconds=1))
 
 
 def test_a_queued_delivery_is_sent_and_says_so(alice, mail_server):
@@ -107,7 +110,7 @@ def test_a_change_between_claim_and_check_is_not_announced(alice, mail_server):
     task = make_task(alice)
     delivery = make_delivery(task)
     holder = Holder()
-    (pk,) = claim(Delivery, holder, limit=10, lease=lease())
+    (pk,) = claim(Delivery, holder, limit=10, lease=lease(), turn=turn)
 
     services.complete_task(task)
     with Post() as post:
@@ -123,7 +126,7 @@ def test_a_task_reopened_between_check_and_suppression_is_announced(alice, mail_
     make_delivery(task)
     services.complete_task(task)
     holder = Holder()
-    (pk,) = claim(Delivery, holder, limit=10, lease=lease())
+    (pk,) = claim(Delivery, holder, limit=10, lease=lease(), turn=turn)
     letter = renew(pk, holder, ["email"])
 
     services.update_task(task, status="todo")
@@ -249,7 +252,8 @@ def test_a_way_that_does_not_work_costs_no_attempt_and_parks_the_rest(alice, mai
     else:
         settings.MAIL_SERVER = enter(request, BlackHole(dribble=where == "dribbling")).settings
 
-    deliver_batch()
+    for _ in range(3):
+        assert deliver_batch()["claimed"] == 3
 
     for delivery in deliveries:
         delivery.refresh_from_db()
@@ -267,21 +271,122 @@ def enter(request, manager):
 
 def one_line_server(request, line: bytes) -> int:
     listener = socket.create_server(("127.0.0.1", 0))
-    request.addfinalizer(listener.close)
+    request.addfinalizer(lambda: listener.shutdown(socket.SHUT_RDWR) or listener.close())
 
     def serve() -> None:
-        connection, _ = listener.accept()
-        connection.sendall(line)
-        connection.close()
+        with contextlib.suppress(OSError):  # closed when the test is over
+            while True:
+                connection, _ = listener.accept()
+                connection.sendall(line)
+                connection.close()
 
     threading.Thread(target=serve, daemon=True).start()
     return listener.getsockname()[1]
 
 
+def test_one_connection_that_fails_parks_nobody(alice, mail_server, settings):
+    make_delivery(make_task(alice))
+    settings.MAIL_SERVER = {**mail_server.settings, "port": 1}
+    deliver_batch()
+
+    settings.MAIL_SERVER = mail_server.settings
+    deliver_batch()
+
+    assert len(mail_server.accepted) == 1
+
+
+def test_a_probe_is_one_message_and_when_it_is_accepted_the_rest_goes(alice, mail_server):
+    for _ in range(3):
+        make_delivery(make_task(alice))
+    Breaker.objects.create(name="email", failures=3, open_until=in_hours(-1))
+
+    probe, rest = deliver_batch(), deliver_batch()
+
+    assert probe == {"claimed": 1, "sent": 1}
+    assert rest == {"claimed": 2, "sent": 2}
+
+
+def test_a_server_that_closes_after_some_messages_gets_the_rest_on_new_connections(alice, mail_server):
+    mail_server.messages_per_connection = 2
+    for _ in range(5):
+        make_delivery(make_task(alice))
+
+    deliver_batch()
+    deliver_batch()
+
+    assert len(mail_server.accepted) == 5
+    assert Breaker.objects.get().failures == 0
+    assert not Delivery.objects.exclude(attempts=0).exists()
+
+
+def test_a_message_on_which_connections_break_while_others_get_through_spends_attempts(
+    alice, bob, mail_server, settings
+):
+    settings.DELIVERY_MAX_ATTEMPTS = 2
+    mail_server.hang_up_on = {"alice@example.org"}
+    bad = make_delivery(make_task(alice))
+    seen = []
+    for _ in range(3):
+        make_delivery(make_task(bob))
+        make_due_again()
+        deliver_batch()
+        deliver_batch()
+        bad.refresh_from_db()
+        seen.append((bad.status, bad.attempts))
+
+    assert seen == [("queued", 0), ("queued", 1), ("failed", 2)]
+    assert len(mail_server.accepted) == 3
+
+
+def test_a_message_on_which_a_connection_broke_lets_the_others_go_first(alice, bob, mail_server):
+    mail_server.hang_up_on = {"alice@example.org"}
+    bad = make_delivery(make_task(alice))
+    for _ in range(3):
+        make_delivery(make_task(bob))
+
+    deliver_batch()
+    deliver_batch()
+
+    bad.refresh_from_db()
+    assert len(mail_server.accepted) == 3
+    assert bad.not_before > timezone.now()
+
+
+def test_a_server_that_breaks_off_every_message_costs_nobody_an_attempt(alice, bob, mail_server):
+    mail_server.hang_up_on = {"alice@example.org", "bob@example.org"}
+    deliveries = [make_delivery(make_task(owner)) for owner in (alice, bob)]
+
+    for _ in range(6):
+        make_due_again()
+        deliver_batch()
+
+    assert mail_server.taken == []
+    for delivery in deliveries:
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.attempts) == ("queued", 0)
+
+
+def test_what_a_lost_run_had_goes_out_one_by_one_and_then_a_batch(alice, mail_server):
+    lost = [make_delivery(make_task(alice)) for _ in range(3)]
+    claim(Delivery, Holder(), limit=3, lease=timedelta(seconds=-1), turn=turn)
+    rescue_lost_deliveries()
+    make_delivery(make_task(alice))
+
+    assert deliver_batch() == {"claimed": 4, "sent": 4}
+
+    tokens = []
+    for delivery in lost:
+        delivery.refresh_from_db()
+        tokens.append(steps_of(delivery))
+    assert tokens == [["claimed", "lease expired", "claimed", "sent"]] * 3
+    assert mail_server.connections == 1
+
+
 def test_mail_flows_again_after_the_breakers_probe(alice, mail_server, settings):
     delivery = make_delivery(make_task(alice))
     settings.MAIL_SERVER = {**mail_server.settings, "port": 1}
-    deliver_batch()
+    for _ in range(3):
+        deliver_batch()
 
     settings.MAIL_SERVER = mail_server.settings
     make_due_again()
@@ -371,7 +476,7 @@ def connection_parameters() -> dict[str, str]:
 def test_a_run_that_died_while_it_connected_leaves_no_doubt(alice, mail_server):
     delivery = make_delivery(make_task(alice))
     holder = Holder()
-    (pk,) = claim(Delivery, holder, limit=1, lease=lease())
+    (pk,) = claim(Delivery, holder, limit=1, lease=lease(), turn=turn)
     renew(pk, holder, [])  # no channel is open yet
     Delivery.objects.update(lease_until=in_hours(-1))
 
@@ -385,7 +490,7 @@ def test_an_expired_lease_is_taken_again_and_the_late_run_finds_its_token_gone(a
     settings.DELIVERY_LEASE_SECONDS = 0
     delivery = make_delivery(make_task(alice))
     frozen = Holder()
-    (pk,) = claim(Delivery, frozen, limit=1, lease=timedelta(seconds=-1))
+    (pk,) = claim(Delivery, frozen, limit=1, lease=timedelta(seconds=-1), turn=turn)
 
     rescue_lost_deliveries()
     settings.DELIVERY_LEASE_SECONDS = 30
@@ -403,9 +508,9 @@ def test_an_expired_lease_is_taken_again_and_the_late_run_finds_its_token_gone(a
 def test_a_run_that_slept_through_its_lease_leaves_the_row_to_the_one_that_has_it_now(alice, mail_server):
     make_delivery(make_task(alice))
     frozen, other = Holder(), Holder()
-    (pk,) = claim(Delivery, frozen, limit=1, lease=timedelta(seconds=-1))
+    (pk,) = claim(Delivery, frozen, limit=1, lease=timedelta(seconds=-1), turn=turn)
     rescue_lost_deliveries()
-    claim(Delivery, other, limit=1, lease=lease())
+    claim_alone(Delivery, other, lease=lease())
 
     with Post() as post:
         word = hand_over(pk, frozen, post)
@@ -418,7 +523,7 @@ def test_a_run_that_slept_through_its_lease_leaves_the_row_to_the_one_that_has_i
 def test_a_lease_that_ran_out_while_the_message_was_on_its_way_leaves_the_outcome_unknown(alice, mail_server):
     delivery = make_delivery(make_task(alice))
     holder = Holder()
-    (pk,) = claim(Delivery, holder, limit=1, lease=lease())
+    (pk,) = claim(Delivery, holder, limit=1, lease=lease(), turn=turn)
     renew(pk, holder, ["email"])
     Delivery.objects.update(lease_until=in_hours(-1))
 
@@ -432,12 +537,12 @@ def test_a_delivery_that_somebody_else_settled_meanwhile_is_not_settled_again(al
     delivery = make_delivery(make_task(alice))
     mail_server.before_data = lambda: None
     holder = Holder()
-    (pk,) = claim(Delivery, holder, limit=1, lease=lease())
+    (pk,) = claim(Delivery, holder, limit=1, lease=lease(), turn=turn)
     letter = renew(pk, holder, ["email"])
     Delivery.objects.update(lease_until=in_hours(-1))
     rescue_lost_deliveries()
 
-    settle(letter, holder)
+    settle(letter, holder, Post())
 
     delivery.refresh_from_db()
     assert delivery.status == "queued"

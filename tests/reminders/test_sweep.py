@@ -34,8 +34,10 @@ def test_a_sweep_brings_a_due_task_from_its_change_to_a_message_for_a_worker(ali
     assert broker.llen(DELIVER_QUEUE) == 1
 
 
-def test_a_sweep_with_nothing_to_do_does_nothing(alice, broker):
-    send_due_soon()
+def test_a_sweep_with_nothing_to_do_has_the_mail_server_visited_and_then_does_nothing(alice, broker):
+    first = send_due_soon()
+    assert first == {"changes": 0, "planned": 0, "cancelled": 0, "dispatched": 0, "rescued": 0, "rung": 1}
+    broker.delete(DELIVER_QUEUE)
 
     counts = send_due_soon()
 
@@ -85,7 +87,7 @@ def test_a_sweep_without_a_broker_does_its_work_and_rings_for_nobody(alice, sett
 
 
 def test_nothing_is_rung_for_while_the_breaker_is_open(alice, broker):
-    Breaker.objects.create(name="email", open_until=in_hours(1))
+    Breaker.objects.create(name="email", open_until=in_hours(1 / 60))
     make_delivery(make_task(alice))
 
     counts = send_due_soon()

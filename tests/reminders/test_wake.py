@@ -4,10 +4,11 @@ import uuid
 
 import pytest
 
+from reminders.canary import EVERY, MAIL
 from reminders.models import TaskChange
 from reminders.planning import plan
 from reminders.sweep import BELL
-from reminders.wake import BEAT, CANARY, is_tick_wanted, seconds_until_work
+from reminders.wake import BEAT, is_tick_wanted, seconds_until_work
 from tests.factories import in_hours, make_delivery, make_reminder, make_task
 from work import bell
 from work.models import Bell, Breaker
@@ -20,16 +21,42 @@ def _quiet() -> None:
     """Nothing waits, and the canary has just been there."""
     plan()
     bell.answer(BELL)
+    bell.answer(MAIL)
 
 
 def test_without_work_the_next_tick_is_the_canarys():
-    assert 0 < seconds_until_work() <= CANARY.total_seconds()
+    assert 0 < seconds_until_work() <= EVERY.total_seconds()
 
 
 def test_when_no_worker_has_ever_answered_the_canary_goes_out_now():
     Bell.objects.all().delete()
 
     assert -1 < seconds_until_work() <= 0
+
+
+def test_a_mail_server_that_was_not_heard_of_for_long_is_work_now():
+    Bell.objects.filter(name=MAIL).update(answered_at=in_hours(-1))
+
+    assert seconds_until_work() <= 0
+
+
+def test_a_mail_server_that_is_being_visited_is_work_when_the_ring_must_be_taken_for_lost():
+    Bell.objects.filter(name=MAIL).update(answered_at=in_hours(-1), rung_at=in_hours(0))
+
+    assert 8 < seconds_until_work() <= 10
+
+
+def test_a_parked_mail_server_is_visited_when_the_breaker_probes():
+    Bell.objects.filter(name=MAIL).update(answered_at=in_hours(-1))
+    Breaker.objects.create(name="email", open_until=in_hours(20 / 3600))
+
+    assert 18 < seconds_until_work() <= 20
+
+
+def test_answers_from_the_future_of_a_clock_that_was_set_back_do_not_silence_the_canary():
+    Bell.objects.update(answered_at=in_hours(1))
+
+    assert seconds_until_work() <= 0
 
 
 def test_a_saved_task_is_work_at_once(alice):

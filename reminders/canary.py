@@ -1,0 +1,40 @@
+"""The canary: a visit to the mail server while there is nothing to send, so that it is known before it is needed.
+
+It travels like a reminder: beat → broker → worker, which sweeps → broker → worker, which connects, says EHLO, and
+leaves. Any accepted message is as good. reminders/health.py looks at what has answered.
+"""
+
+from datetime import timedelta
+
+from reminders.channels import EMAIL
+from reminders.channels.base import TransportError
+from reminders.post import Post
+from work import bell, breaker
+from work.models import Bell
+from work.step import in_
+
+MAIL = "mail server"
+"""The bell that the mail server answers."""
+
+EVERY = timedelta(seconds=45)
+"""Each part of the way is heard of so often at least, though there be no work."""
+
+
+def is_visit_due() -> bool:
+    return not Bell.objects.filter(name=MAIL, answered_at__gt=in_(-EVERY), answered_at__lt=in_(EVERY)).exists()
+
+
+def visit(*, is_probe: bool) -> None:
+    """Connect and leave; as often as the breaker takes to open, if that fails."""
+    while True:
+        try:
+            with Post() as post:
+                post.open(EMAIL)
+        except TransportError as error:
+            breaker.trip(EMAIL, str(error), probing=is_probe)
+            if is_probe or breaker.is_open(EMAIL):
+                return
+        else:
+            breaker.close(EMAIL)
+            bell.answer(MAIL)
+            return

@@ -1,0 +1,186 @@
+"""The last check: whether a claimed delivery may go, and what it says, at the moment before it is handed over.
+
+One statement, `renew`, prolongs the lease, looks once more at the task, its owner and the reminder, and freezes what
+the message will say. A change that was committed before it is never announced: `suppress` lets the delivery rest, and
+the row says why.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parseaddr
+from time import monotonic
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from accounts.unsubscribe import unsubscribe_url
+from reminders.channels.base import Message
+from reminders.models import Delivery
+from taskapp.models import Task
+from work.claims import Holder, release
+from work.failpoints import reached
+from work.step import step
+
+SEND_SHARE = 0.45
+"""What part of a lease, from its last renewal, sending may take."""
+
+PUT_OFF = timedelta(seconds=5)
+
+NOT_THE_OWNER = "the task belongs to somebody else now"
+
+QUEUE_FOR_OWNER = """
+    INSERT INTO reminders_delivery (reminder_id, recipient_id, channel, status, history)
+    SELECT reminder.id, task.owner_id, delivery.channel, 'queued', work_note('[]', 'queued', '{}')
+    FROM reminders_delivery AS delivery
+    JOIN reminders_reminder AS reminder ON reminder.id = delivery.reminder_id
+    JOIN taskapp_task AS task ON task.id = reminder.task_id
+    WHERE delivery.id = %(id)s
+    ON CONFLICT (reminder_id, recipient_id, channel) DO NOTHING
+"""
+
+# Locks only the delivery. `why` is empty when the message may go.
+RENEW = f"""
+    UPDATE reminders_delivery AS delivery
+    SET lease_until = clock_timestamp() + %(lease)s,
+        handing_over = (checked.why = '' AND delivery.channel = ANY(%(channels)s)),
+        handed_over_at = CASE WHEN checked.why = '' AND delivery.channel = ANY(%(channels)s) THEN clock_timestamp()
+                              ELSE delivery.handed_over_at END,
+        message_id = CASE WHEN delivery.message_id = '' THEN format('<%%s@%%s>', delivery.event_id, %(domain)s::text)
+                          ELSE delivery.message_id END,
+        address = CASE WHEN delivery.unknown_outcome THEN delivery.address ELSE checked.email END,
+        content = CASE WHEN delivery.unknown_outcome THEN delivery.content ELSE checked.content END
+    FROM (
+        SELECT own.id, task.id AS task_id, account.email,
+               greatest(reminder.remind_at, reminder.created_at) AS wanted_at,
+               jsonb_build_object('title', task.title, 'description', task.description, 'due_at', task.due_at,
+                                  'all_day', task.all_day, 'zone', task.timezone) AS content,
+               CASE WHEN task.deleted_at IS NOT NULL THEN 'the task was deleted'
+                    WHEN task.status = 'done' THEN 'the task was done'
+                    WHEN task.due_at IS NULL THEN 'the due date was removed'
+                    WHEN task.due_at <> reminder.due_at THEN 'the due date was moved'
+                    WHEN task.owner_id <> own.recipient_id THEN '{NOT_THE_OWNER}'
+                    WHEN NOT account.is_active THEN 'the account is inactive'
+                    WHEN reminder.status = 'cancelled' THEN reminder.reason
+                    WHEN EXISTS (SELECT 1 FROM reminders_reminder AS later WHERE later.task_id = reminder.task_id
+                                   AND later.rule_id = reminder.rule_id AND later.due_at = reminder.due_at
+                                   AND later.round > reminder.round) THEN 'told again in a later round'
+                    WHEN NOT coalesce(preference.email_enabled, TRUE) THEN 'unsubscribed'
+                    WHEN account.email = '' THEN 'no address'
+                    ELSE '' END AS why
+        FROM reminders_delivery AS own
+        JOIN reminders_reminder AS reminder ON reminder.id = own.reminder_id
+        JOIN taskapp_task AS task ON task.id = reminder.task_id
+        JOIN auth_user AS account ON account.id = own.recipient_id
+        LEFT JOIN accounts_preference AS preference ON preference.user_id = account.id
+        WHERE own.id = %(id)s
+    ) AS checked
+    WHERE delivery.id = checked.id AND delivery.status = 'leased' AND delivery.lease_token = %(token)s
+    RETURNING delivery.id, checked.task_id, delivery.recipient_id, delivery.channel, checked.why, delivery.address,
+              delivery.message_id, delivery.content, delivery.attempts, delivery.unknown_outcome,
+              EXTRACT(epoch FROM clock_timestamp() - delivery.broke_at)::float8,
+              EXTRACT(epoch FROM clock_timestamp() - checked.wanted_at)::float8
+"""  # noqa: S608 (a constant of this module)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A delivery at the moment of its last check."""
+
+    id: int
+    task_id: int
+    recipient_id: int
+    channel: str
+    why: str
+    """Why it must not go; empty if it may."""
+    address: str
+    message_id: str
+    content: dict[str, Any]
+    attempts: int
+    unknown_outcome: bool
+    broke_ago: float | None
+    """Seconds since a connection last broke while it carried this message."""
+    late: float
+    """Seconds since it should have gone: since `remind_at`, or since the task was saved if that was later."""
+    renewed_at: float
+    """When the lease was last prolonged, on the clock of time.monotonic(), which goes on in a frozen process."""
+
+    @property
+    def give_up_at(self) -> float:
+        """After this it must not be handed over any more: the lease may end before the answer is written down."""
+        return self.renewed_at + SEND_SHARE * lease().total_seconds()
+
+    def message(self) -> Message:
+        content = {**self.content, "due_at": datetime.fromisoformat(self.content["due_at"])}
+        return Message(
+            to=self.address,
+            message_id=self.message_id,
+            task_url=f"{settings.PUBLIC_URL}/tasks/{self.task_id}/",
+            unsubscribe_url=unsubscribe_url(self.recipient_id),
+            **content,
+        )
+
+
+def lease() -> timedelta:
+    return timedelta(seconds=settings.DELIVERY_LEASE_SECONDS)
+
+
+def renew(pk: int, holder: Holder, channels: list[str]) -> Letter | None:
+    """Prolong the lease, check, and freeze what will be said, in one statement; None if the lease is lost.
+
+    `channels` are those over which it would be handed over at once: only then may it arrive from here on.
+    """
+    parameters: dict[str, Any] = {
+        "id": pk, "token": holder.token, "lease": lease(), "domain": message_id_domain(), "channels": channels,
+    }  # fmt: skip
+    reached("delivery checking", id=pk)
+    renewed_at = monotonic()
+    with connection.cursor() as cursor:
+        cursor.execute(RENEW, parameters)
+        row = cursor.fetchone()
+    if row is None:
+        step("delivery", "lease lost", id=pk)
+        return None
+    values: list[Any] = list(row)
+    values[7] = json.loads(values[7])  # Django has psycopg leave JSON alone
+    values.append(renewed_at)
+    return Letter(*values)
+
+
+def suppress(letter: Letter, holder: Holder) -> bool:
+    """Let a delivery rest because its task or its recipient does not want it; False if that has changed meanwhile.
+
+    Checked again under the task's lock: else a task re-opened in between would be planned while the delivery is still
+    leased, and then be suppressed with nobody left to queue it again. A task that somebody else has locked is not
+    waited for: the delivery comes back a little later.
+    """
+    with transaction.atomic():
+        locked = Task.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=letter.task_id).first()
+        if locked is None:
+            reason = "its task is being changed"
+            return end(letter.id, holder, "put off", status=Delivery.QUEUED, reason=reason, later=PUT_OFF) or True
+        again = renew(letter.id, holder, [])
+        if again is None:
+            return True
+        if not again.why:
+            return False
+        end(letter.id, holder, "suppressed", status=Delivery.Status.SUPPRESSED, reason=again.why)
+        if again.why == NOT_THE_OWNER:
+            queue_for_owner(letter.id)
+    return True
+
+
+def queue_for_owner(pk: int) -> None:
+    """Make the delivery that the task's new owner should have, unless planning has made it already."""
+    with connection.cursor() as cursor:
+        cursor.execute(QUEUE_FOR_OWNER, {"id": pk})
+        step("delivery", "queued", rows=cursor.rowcount)
+
+
+def end(pk: int, holder: Holder, name: str, **changes: Any) -> bool:
+    return release(Delivery, pk, holder, name, handing_over=False, **changes)
+
+
+def message_id_domain() -> str:
+    return parseaddr(settings.EMAIL_FROM)[1].rpartition("@")[2]

@@ -1,0 +1,44 @@
+"""The sessions of one run of delivering: each opened when its channel is first needed, all closed at its end."""
+
+import contextlib
+from typing import Any, Self
+
+from reminders.channels import CHANNELS
+from reminders.channels.base import Message, Session
+
+
+class Post:
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._sessions: dict[str, Session] = {}
+        self._proven: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._stack.close()
+
+    @property
+    def channels(self) -> list[str]:
+        """Those that can carry a message at once."""
+        return [name for name, session in self._sessions.items() if session.is_open]
+
+    def open(self, channel: str) -> None:
+        """Connect; TransportError if that fails."""
+        self._proven.discard(channel)
+        self._sessions[channel] = self._stack.enter_context(CHANNELS[channel]().session())
+
+    def send(self, channel: str, message: Message, *, give_up_at: float) -> None:
+        self._sessions[channel].send(message, give_up_at=give_up_at)
+
+    def prove(self, channel: str) -> bool:
+        """The other side has answered about a message on this connection; say whether that is the first time."""
+        is_first = channel not in self._proven
+        self._proven.add(channel)
+        return is_first
+
+    def drop(self, channel: str) -> bool:
+        """Let a connection go that broke; say whether it had proven to work before that."""
+        self._sessions.pop(channel, None)
+        return channel in self._proven
