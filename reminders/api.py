@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from reminders import services
 from reminders.models import Delivery, Reminder
-from reminders.serializers import DeliverySerializer, ReminderSerializer
+from reminders.serializers import DeliverySerializer, ReminderSerializer, RetriedSerializer
 
 
 class NotInThatState(APIException):
@@ -98,3 +98,10 @@ class DeliveryViewSet(viewsets.ReadOnlyModelViewSet[Delivery]):
             raise NotInThatState("A delivery that is sent or in work cannot be retried.")
         delivery.refresh_from_db()
         return Response(self.get_serializer(delivery).data)
+
+    @extend_schema(request=None, responses=RetriedSerializer, operation_id="deliveries_retry_failed")
+    @action(detail=False, methods=["post"], url_path="retry", url_name="retry-failed", pagination_class=None)
+    def retry_failed(self, request: Request) -> Response:
+        """Queue every failed delivery of yours again at once."""
+        failed = self.get_queryset().filter(status=Delivery.Status.FAILED)
+        return Response({"retried": services.retry_deliveries(failed, by=cast(User, request.user))})

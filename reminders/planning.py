@@ -85,59 +85,58 @@ PLAN = f"""
                     WHEN batch.due_at IS NULL THEN 'the due date was removed'
                     WHEN batch.due_at <> reminder.due_at THEN 'the due date was moved'
                     ELSE 'the rule no longer applies' END AS why_not,
-               reminder.round = max(reminder.round) OVER (
-                   PARTITION BY reminder.task_id, reminder.rule_id, reminder.due_at) AS is_latest
+               own.*
         FROM batch JOIN reminders_reminder AS reminder ON reminder.task_id = batch.task_id
         LEFT JOIN reminders_reminderrule AS rule
           ON rule.id = reminder.rule_id AND rule.is_enabled
          AND (rule.owner_id IS NULL OR rule.owner_id = batch.owner_id)
          AND (rule.task_id IS NULL OR rule.task_id = batch.task_id)
-    ), told AS MATERIALIZED (  -- index: delivery_unique_reminder_recipient_channel
-        SELECT existing.id, existing.task_id, existing.rule_id, existing.due_at, own.*
-        FROM existing, LATERAL (
-            SELECT max(coalesce(delivery.handed_over_at, delivery.sent_at)) FILTER (
-                       WHERE delivery.status = 'sent' OR delivery.unknown_outcome OR delivery.handing_over) AS told_at,
-                   bool_or(delivery.status = 'queued' OR delivery.status = 'leased' AND NOT delivery.handing_over)
+        CROSS JOIN LATERAL (  -- what the owner knows of it; index: delivery_unique_reminder_recipient_channel
+            SELECT count(*) AS deliveries,
+                   max(least(coalesce(handed_over_at, sent_at), clock_timestamp())) FILTER (
+                       WHERE delivery.status = 'sent' OR unknown_outcome OR handing_over) AS told_at,
+                   bool_or(delivery.status = 'queued' OR delivery.status = 'leased' AND NOT handing_over)
                        AS is_on_its_way,
                    bool_or(delivery.status = 'suppressed') AS is_suppressed,
-                   bool_or(delivery.status = 'suppressed' AND starts_with(delivery.reason, '{CANCELLED_BY}'))
-                       AS is_cancelled
+                   coalesce(bool_or(delivery.status = 'suppressed' AND starts_with(delivery.reason, '{CANCELLED_BY}')),
+                            FALSE) AS is_cancelled
             FROM reminders_delivery AS delivery
-            WHERE delivery.reminder_id = existing.id AND delivery.recipient_id = existing.owner_id
-            HAVING count(*) > 0
+            WHERE reminder.status = 'dispatched'
+              AND delivery.reminder_id = reminder.id AND delivery.recipient_id = batch.owner_id
         ) AS own
-        WHERE existing.status = 'dispatched'
-    ), told_last AS MATERIALIZED (
-        SELECT DISTINCT ON (task_id, rule_id) task_id, rule_id, due_at,
-               least(told_at, clock_timestamp()) + %(quiet)s AS quiet_until
-        FROM told WHERE told_at IS NOT NULL
-        ORDER BY task_id, rule_id, told_at DESC, id DESC
-    ), judged AS MATERIALIZED (
-        SELECT existing.*, greatest(existing.rule_at, told_last.quiet_until) AS remind_at,
-               CASE
-                   WHEN existing.status = 'planned' AND NOT is_wanted THEN 'cancel'
-                   WHEN existing.status = 'planned' AND was_at > clock_timestamp()
-                        AND was_at <> greatest(existing.rule_at, told_last.quiet_until) THEN 'move'
-                   WHEN existing.status = 'planned' OR NOT is_wanted OR NOT is_latest OR was_past THEN NULL
-                   WHEN starts_with(existing.reason, '{CANCELLED_BY}') OR told.is_cancelled THEN NULL
-                   WHEN existing.status = 'cancelled' THEN 'revive'
-                   WHEN told.id IS NULL THEN 'queue anew'
-                   WHEN told.is_suppressed AND (told.told_at IS NULL OR told_last.due_at = existing.due_at)
-                        THEN 'queue again'
-                   WHEN NOT told.is_on_its_way AND told_last.due_at <> existing.due_at THEN 'new round'
-               END AS action
+    ), known AS MATERIALIZED (  -- beside each: what its rule told last, if anything
+        SELECT existing.*, round = max(round) OVER (PARTITION BY task_id, rule_id, due_at) AS is_latest,
+               first_value(CASE WHEN told_at IS NOT NULL THEN due_at END) OVER last_first AS told_last,
+               greatest(rule_at, max(told_at) OVER last_first + %(quiet)s) AS remind_at
         FROM existing
-        LEFT JOIN told ON told.id = existing.id
-        LEFT JOIN told_last ON told_last.task_id = existing.task_id AND told_last.rule_id = existing.rule_id
+        WINDOW last_first AS (PARTITION BY task_id, rule_id ORDER BY told_at DESC NULLS LAST, id DESC)
+    ), judged AS MATERIALIZED (
+        SELECT known.*, CASE
+            WHEN status = 'planned' AND NOT is_wanted THEN 'cancel'
+            WHEN status = 'planned' AND was_at > clock_timestamp() AND was_at <> remind_at THEN 'move'
+            WHEN status = 'planned' OR NOT is_wanted OR NOT is_latest OR was_past THEN NULL
+            WHEN starts_with(reason, '{CANCELLED_BY}') OR is_cancelled THEN NULL
+            WHEN status = 'cancelled' THEN 'revive'
+            WHEN deliveries = 0 THEN 'queue anew'
+            WHEN is_suppressed AND (told_at IS NULL OR told_last = due_at) THEN 'queue again'
+            WHEN NOT is_on_its_way AND told_last <> due_at THEN 'new round'
+        END AS action
+        FROM known
     ), wanted AS (
         SELECT batch.task_id, rule.id AS rule_id, rule.kind, batch.due_at, 1 AS round,
-               greatest(batch.due_at + rule."offset", told_last.quiet_until) AS remind_at, batch.set_at,
+               greatest(batch.due_at + rule."offset", told.quiet_until) AS remind_at, batch.set_at,
                batch.due_at <= batch.set_at AS was_past
         FROM batch JOIN reminders_reminderrule AS rule
           ON rule.is_enabled
          AND (rule.owner_id IS NULL OR rule.owner_id = batch.owner_id)
          AND (rule.task_id IS NULL OR rule.task_id = batch.task_id)
-        LEFT JOIN told_last ON told_last.task_id = batch.task_id AND told_last.rule_id = rule.id
+        CROSS JOIN LATERAL (  -- index: reminder_unique_task_rule_due_round
+            SELECT max(least(coalesce(handed_over_at, sent_at), clock_timestamp())) + %(quiet)s AS quiet_until
+            FROM reminders_reminder AS reminder JOIN reminders_delivery AS delivery
+              ON delivery.reminder_id = reminder.id AND delivery.recipient_id = batch.owner_id
+             AND (delivery.status = 'sent' OR unknown_outcome OR handing_over)
+            WHERE reminder.task_id = batch.task_id AND reminder.rule_id = rule.id
+        ) AS told
         WHERE batch.due_at IS NOT NULL AND batch.status <> 'done' AND batch.deleted_at IS NULL
         UNION ALL
         SELECT task_id, rule_id, kind, due_at, round + 1, remind_at, set_at, was_past
@@ -243,6 +242,12 @@ def plan(*, limit: int = BATCH) -> dict[str, int]:
     step("reminder", "moved", rows=moved)
     step("delivery", "queued again", rows=queued_again)
     return {"changes": len(taken), "planned": planned, "cancelled": cancelled}
+
+
+def hold_planning() -> None:
+    """Keep planning from running until this transaction ends: for whoever moves or deletes many rows at once."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PLANNERS_LOCK])
 
 
 def fan_out(*, limit: int = FAN_OUT) -> None:

@@ -6,20 +6,25 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Exists, OuterRef
 
 from reminders.channels.outbox import clear
+from reminders.models import Reminder
+from taskapp.models import Task
 from taskapp.services import prune_idempotency_keys, purge_tombstones
 
 BUDGET_SECONDS = 40.0
 BATCH = 1_000
 
-# A reminder goes with its deliveries, once none of them is still to be moved by anybody but a person. Index: primary
-# key; reminders are numbered in the order of their making, so the oldest are looked at first.
+# A reminder goes with its deliveries, once none of them is still to be moved by anybody but a person, and its due date
+# or the task itself has been over for long. Index: primary key; reminders are numbered in the order of their making, so
+# the oldest are looked at first.
 OVER = """
     WITH over AS MATERIALIZED (
         SELECT id FROM reminders_reminder AS reminder
-        WHERE id > %(after)s AND created_at < now() - %(history)s AND due_at < now() - %(history)s
-          AND status <> 'planned'
+        WHERE id > %(after)s AND created_at < now() - %(history)s AND status <> 'planned'
+          AND (due_at < now() - %(history)s OR EXISTS (SELECT 1 FROM taskapp_task AS task
+                   WHERE task.id = reminder.task_id AND task.deleted_at < now() - %(history)s))
           AND NOT EXISTS (SELECT 1 FROM reminders_delivery AS delivery
                           WHERE delivery.reminder_id = reminder.id AND delivery.status IN ('queued', 'leased'))
         ORDER BY id LIMIT %(limit)s
@@ -33,7 +38,10 @@ OVER = """
 
 
 def prune(*, history: timedelta, tombstones: timedelta) -> dict[str, int]:
-    """Delete reminders whose due date is longer ago than `history`, and tasks deleted longer ago than `tombstones`."""
+    """Delete reminders whose due date is longer ago than `history`, and tasks deleted longer ago than `tombstones`.
+
+    A deleted task stays, out of sight, while there is a history of its reminders: deleting a task does not erase that.
+    """
     return {
         "reminders": prune_reminders(older_than=history),
         "tasks": purge_tasks(older_than=tombstones),
@@ -59,7 +67,8 @@ def prune_reminders(*, older_than: timedelta) -> int:
 def purge_tasks(*, older_than: timedelta) -> int:
     purged, end = 0, monotonic() + BUDGET_SECONDS
     while monotonic() < end:
-        batch = purge_tombstones(older_than=older_than, limit=BATCH)
+        told_of = Exists(Reminder.objects.filter(task=OuterRef("pk")))
+        batch = purge_tombstones(older_than=older_than, among=Task.objects.filter(~told_of), limit=BATCH)
         purged += batch
         if batch < BATCH:
             break

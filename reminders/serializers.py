@@ -53,3 +53,7 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
 
     def get_recipient(self, delivery: Delivery) -> str:
         return delivery.address or delivery.recipient.email
+
+
+class RetriedSerializer(serializers.Serializer[dict[str, int]]):
+    retried = serializers.IntegerField(help_text="How many were queued again.")

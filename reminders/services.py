@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from reminders.models import Delivery, Reminder
-from reminders.planning import CANCELLED_BY
+from reminders.planning import CANCELLED_BY, hold_planning
 from work.step import clock, noted, step
 
 
@@ -51,5 +51,6 @@ def retry_deliveries(deliveries: "QuerySet[Delivery]", *, by: User) -> int:
 
 def locked(rows: "QuerySet[Any]") -> list[int]:
     """The ids of the rows, locked in the order of their numbers, so that two who lock many do not cross."""
+    hold_planning()
     own = rows.model._default_manager.filter(pk__in=list(rows.values_list("pk", flat=True)))
     return list(own.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))

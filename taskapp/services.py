@@ -178,13 +178,14 @@ def reopen_tasks(tasks: TaskQuerySet) -> int:
     return tasks.present().filter(status=Task.Status.DONE).update(status=Task.Status.TODO)
 
 
-def purge_tombstones(*, older_than: timedelta, limit: int = 1000) -> int:
+def purge_tombstones(*, older_than: timedelta, among: TaskQuerySet | None = None, limit: int = 1000) -> int:
     """Delete for good what was deleted long ago, a batch at a time, so that no lock is held for long."""
+    tasks = Task.objects.all() if among is None else among
     with transaction.atomic():
         batch = list(
-            Task.objects.filter(deleted_at__lt=in_(-older_than))
+            tasks.filter(deleted_at__lt=in_(-older_than))
             .order_by("pk")
-            .select_for_update(skip_locked=True)
+            .select_for_update(of=["self"], skip_locked=True)
             .values_list("pk", flat=True)[:limit]
         )
         Task.objects.filter(pk__in=batch).delete()

@@ -138,3 +138,18 @@ def test_rows_of_the_machine_are_not_changed(alice, api, kind, method):
     pk = delivery.pk if kind == "deliveries" else delivery.reminder_id
 
     assert getattr(api(alice), method)(f"/api/v1/{kind}/{pk}/", {"status": "sent"}).status_code == 405
+
+
+def test_all_failed_deliveries_are_retried_in_one_request_and_nothing_else(alice, bob, api):
+    failed = [make_delivery(make_task(alice), status="failed", attempts=10) for _ in range(2)]
+    others = [make_delivery(make_task(alice), status="suppressed"), make_delivery(make_task(bob), status="failed")]
+
+    answer = api(alice).post("/api/v1/deliveries/retry/")
+
+    assert (answer.status_code, answer.json()) == (200, {"retried": 2})
+    for delivery in failed:
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.attempts, delivery.history[-1]["step"]) == ("queued", 0, "retried")
+    for delivery, status in zip(others, ["suppressed", "failed"], strict=True):
+        delivery.refresh_from_db()
+        assert delivery.status == status

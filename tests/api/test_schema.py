@@ -32,7 +32,7 @@ def test_it_names_every_address_of_the_api(schema):
     assert paths == {
         "/tasks/", "/tasks/{id}/", "/tasks/{id}/complete/", "/tasks/{id}/restore/", "/tags/", "/tags/{id}/",
         "/reminders/", "/reminders/{id}/", "/reminders/{id}/cancel/",
-        "/deliveries/", "/deliveries/{id}/", "/deliveries/{id}/retry/",
+        "/deliveries/", "/deliveries/retry/", "/deliveries/{id}/", "/deliveries/{id}/retry/",
         "/schedules/", "/schedules/{id}/", "/schedules/{id}/run/", "/jobs/", "/jobs/{id}/",
         "/tokens/", "/tokens/{id}/", "/me/",
     }  # fmt: skip

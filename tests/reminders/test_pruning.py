@@ -66,6 +66,20 @@ def test_a_task_that_was_deleted_long_ago_is_purged_and_a_recent_one_is_kept(ali
     assert list(Task.objects.all()) == [recent]
 
 
+def test_a_deleted_task_stays_while_there_is_a_history_of_its_reminders(alice):
+    task = make_task(alice, due_in_hours=24 * 365)
+    make_reminder(task, status="cancelled", reason="the task was deleted")
+    Task.objects.update(deleted_at=timezone.now() - 60 * DAYS)
+    Reminder.objects.update(created_at=timezone.now() - 100 * DAYS)
+    first = prune_now()
+
+    Task.objects.update(deleted_at=timezone.now() - 91 * DAYS)
+    second = prune_now()
+
+    assert (first["reminders"], first["tasks"]) == (0, 0)
+    assert (second["reminders"], second["tasks"]) == (1, 1)
+
+
 def test_mail_in_the_outbox_goes_with_the_history(alice, outbox):
     outbox.mkdir()
     old, recent = outbox / "old.eml", outbox / "recent.eml"
