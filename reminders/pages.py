@@ -5,10 +5,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
+from reminders.channels import EMAIL
 from reminders.channels.mime import describe_due
 from reminders.models import Reminder
 from taskapp.models import Task
 from taskapp.services import complete_task
+from work import breaker
 
 REMINDERS_SHOWN = 50
 
@@ -23,4 +25,5 @@ def task_page(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("task-page", pk=pk)
     reminders = Reminder.objects.filter(task=task).prefetch_related("deliveries")[:REMINDERS_SHOWN]
     due = describe_due(task.due_at, zone=task.timezone, all_day=task.all_day) if task.due_at else "no due date"
-    return render(request, "reminders/task.html", {"task": task, "due": due, "reminders": reminders})
+    parked = breaker.why_open(EMAIL)
+    return render(request, "reminders/task.html", {"task": task, "due": due, "reminders": reminders, "parked": parked})

@@ -37,6 +37,11 @@ def is_open(name: str) -> bool:
     return Breaker.objects.filter(name=name, open_until__gt=clock(), open_until__lte=in_(LONGEST)).exists()
 
 
+def why_open(name: str) -> str:
+    """What is wrong with the transport, in the words of the last failure; empty while it works."""
+    return Breaker.objects.filter(name=name, open_until__isnull=False).values_list("reason", flat=True).first() or ""
+
+
 def admit(name: str) -> Admission:
     """Whether the caller may send now; of many who ask when a probe is due, one gets it."""
     open_ = Breaker.objects.filter(name=name, open_until__isnull=False)

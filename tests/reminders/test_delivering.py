@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 from datetime import timedelta
+from time import monotonic
 
 import psycopg
 import pytest
@@ -12,8 +13,10 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Preference
+from reminders.channels.base import TransportError
+from reminders.channels.email import EmailChannel
 from reminders.delivering import deliver_batch, hand_over, settle, turn
-from reminders.last_check import lease, renew, suppress
+from reminders.last_check import Letter, lease, renew, suppress
 from reminders.models import Delivery
 from reminders.post import Post
 from reminders.sweep import rescue_lost_deliveries
@@ -518,6 +521,34 @@ def test_a_run_that_slept_through_its_lease_leaves_the_row_to_the_one_that_has_i
     assert word == "left alone"
     assert mail_server.taken == []
     assert Delivery.objects.get().lease_token == other.token
+
+
+def test_each_message_has_the_whole_lease_from_its_last_check_on(alice, mail_server, settings):
+    settings.DELIVERY_LEASE_SECONDS = 30
+    make_delivery(make_task(alice))
+    holder = Holder()
+    (pk,) = claim(Delivery, holder, limit=1, lease=timedelta(seconds=5), turn=turn)
+
+    renew(pk, holder, ["email"])
+
+    assert 28 < (Delivery.objects.get().lease_until - timezone.now()).total_seconds() <= 30
+
+
+def test_a_process_that_wakes_up_too_late_does_not_send_the_dot(alice, mail_server, monkeypatch):
+    """Frozen, with the thread that would shut the socket: nothing but the look at the clock is left."""
+    monkeypatch.setattr("reminders.channels.smtp.total_deadline", lambda *_: contextlib.nullcontext(threading.Event()))
+    delivery = make_delivery(make_task(alice))
+
+    with EmailChannel().session() as session, pytest.raises(TransportError, match="too late"):
+        session.send(letter_of(delivery).message(), give_up_at=monotonic() - 1)
+
+    assert mail_server.taken == []
+
+
+def letter_of(delivery: Delivery) -> Letter:
+    holder = Holder()
+    claim(Delivery, holder, limit=1, lease=timedelta(minutes=1), turn=turn)
+    return renew(delivery.pk, holder, ["email"])
 
 
 def test_a_lease_that_ran_out_while_the_message_was_on_its_way_leaves_the_outcome_unknown(alice, mail_server):

@@ -7,7 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tests.factories import make_delivery, make_reminder, make_task
+from tests.factories import in_hours, make_delivery, make_reminder, make_task
+from work.models import Breaker
 
 STEP = {"at": "2026-03-01T09:00:00.123456+00:00", "step": "accepted", "late": 3.1, "text": "<i>250 OK</i>"}
 
@@ -126,3 +127,13 @@ def test_it_costs_the_same_for_few_reminders_and_for_many(alice, client):
     cost(few)
 
     assert cost(many) == cost(few)
+
+
+def test_what_waits_for_a_mail_server_that_does_not_work_says_so(client, alice):
+    task = make_task(alice)
+    make_delivery(task)
+    Breaker.objects.create(name="email", failures=3, open_until=in_hours(1 / 60), reason="connection refused")
+
+    page = see(client, alice, task).text
+
+    assert "It waits for the mail server, which does not work at the moment: connection refused." in page

@@ -1,0 +1,85 @@
+"""`make mutants`: apply each patch to a copy of the checkout, run its test there, and tell which nobody noticed."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from launcher import servers
+from tests.mutants.patches import PATCHES, Patch
+
+ROOT = Path(__file__).parents[2]
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="taskapp mutants ") as directory:
+        copy, environ = Path(directory, "checkout"), own_servers(Path(directory, "data"))
+        copy_checkout(copy)
+        tests = sorted({patch.test for patch in PATCHES})
+        if run(tests, copy, environ) != 0:
+            print("The tests are red without any patch: nothing can be told.")
+            return 1
+        print(f"{len(tests)} tests are green without a patch; now {len(PATCHES)} patches:")
+        survivors = [patch for patch in PATCHES if not is_noticed(patch, copy, environ)]
+    print(f"{len(PATCHES) - len(survivors)} of {len(PATCHES)} patches turned their test red.")
+    return 1 if survivors else 0
+
+
+def own_servers(data_dir: Path) -> dict[str, str]:
+    """The environment with servers that live as long as this process, unless others were named."""
+    environ = dict(os.environ)
+    if not (environ.get("DATABASE_URL") and environ.get("REDIS_URL")):
+        urls = servers.attach(data_dir, database=True, broker=True)
+        environ |= {"DATABASE_URL": str(urls.database), "REDIS_URL": str(urls.broker)}
+    return environ
+
+
+def copy_checkout(to: Path) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+
+
+def is_noticed(patch: Patch, copy: Path, environ: dict[str, str]) -> bool:
+    file = copy / patch.path
+    original = file.read_text()
+    write(file, original.replace(patch.old, patch.new))
+    began = time.monotonic()
+    try:
+        red = run([patch.test], copy, environ) == 1  # pytest's code for "tests failed"; others are errors of its own
+    finally:
+        write(file, original)
+    print(
+        f"{'red ' if red else 'SURVIVED'}  {patch.mechanism}  ({patch.test}, {time.monotonic() - began:.0f} s)",
+        flush=True,
+    )
+    return red
+
+
+def write(file: Path, text: str) -> None:
+    """With a time of its own: Python tells by it whether the compiled file is stale."""
+    before = file.stat().st_mtime
+    file.write_text(text)
+    os.utime(file, (before + 2, before + 2))
+
+
+def run(tests: list[str], copy: Path, environ: dict[str, str]) -> int:
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--durations=0", *tests]
+    done = subprocess.run(command, cwd=copy, env=environ, capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode not in {0, 1}:
+        print(done.stdout[-3000:], done.stderr[-1000:])
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

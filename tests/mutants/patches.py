@@ -1,0 +1,239 @@
+"""One patch for each mechanism that a promise rests on, and the test that must turn red under it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Patch:
+    mechanism: str
+    path: str
+    old: str
+    """Stands exactly once in the file."""
+    new: str
+    test: str
+    """The id of the test for pytest."""
+
+
+CLAIMS = "tests/work/test_claims.py"
+BREAKER = "tests/work/test_breaker.py"
+BELL = "tests/work/test_bell.py"
+DELIVERING = "tests/reminders/test_delivering.py"
+PLANNING = "tests/reminders/test_planning.py"
+REARMING = "tests/reminders/test_rearming.py"
+SWEEP = "tests/reminders/test_sweep.py"
+CANARY = "tests/reminders/test_canary.py"
+WAKE = "tests/reminders/test_wake.py"
+DELETION = "tests/reminders/test_user_deletion.py"
+HEALTH = "tests/config/test_health.py"
+
+PATCHES = [
+    # Leases and fencing
+    Patch(
+        "the token guards every settle", "work/claims.py",
+        "filter(pk=pk, status=Leased.LEASED, lease_token=holder.token)", "filter(pk=pk, status=Leased.LEASED)",
+        f"{CLAIMS}::test_only_the_holder_can_end_a_claim",
+    ),
+    Patch(
+        "the token guards the renewal", "reminders/last_check.py",
+        "AND delivery.status = 'leased' AND delivery.lease_token = %(token)s", "AND delivery.status = 'leased'",
+        f"{DELIVERING}::test_a_run_that_slept_through_its_lease_leaves_the_row_to_the_one_that_has_it_now",
+    ),
+    Patch(
+        "the renewal prolongs the lease", "reminders/last_check.py",
+        "SET lease_until = clock_timestamp() + %(lease)s,", "SET lease_until = delivery.lease_until,",
+        f"{DELIVERING}::test_each_message_has_the_whole_lease_from_its_last_check_on",
+    ),
+    Patch(
+        "who claims at once shares the rows", "work/claims.py",
+        "ORDER BY not_before, id LIMIT %(limit)s - (SELECT count(*) FROM fair)\n        FOR NO KEY UPDATE SKIP LOCKED",
+        "ORDER BY not_before, id LIMIT %(limit)s - (SELECT count(*) FROM fair)",
+        f"{CLAIMS}::test_many_who_claim_at_once_share_the_rows_without_overlap",
+    ),
+    Patch(
+        "expired leases are rescued", "work/claims.py",
+        "WHERE status = 'leased' AND lease_until < clock_timestamp()\n", "WHERE FALSE\n",
+        f"{CLAIMS}::test_an_expired_lease_is_rescued_and_a_running_one_is_not",
+    ),
+    Patch(
+        "rows of a lost run go alone", "work/claims.py",
+        "alone = TRUE, lease_token = NULL", "lease_token = NULL",
+        f"{CLAIMS}::test_a_row_of_a_lost_run_goes_alone",
+    ),
+    Patch(
+        "a row that is lost alone spends an attempt", "work/claims.py",
+        "attempts = attempts + alone::int,", "attempts = attempts,",
+        f"{CLAIMS}::test_a_row_that_is_lost_alone_spends_an_attempt_each_time_and_fails_with_the_last",
+    ),
+    Patch(
+        "what was not begun is handed back", "reminders/delivering.py",
+        "            if waiting:\n", "            if False:\n",
+        f"{DELIVERING}::test_a_way_that_does_not_work_costs_no_attempt_and_parks_the_rest",
+    ),
+    Patch(
+        "a clock that is set back holds no lease for long", "work/claims.py",
+        "WHERE status = 'leased' AND lease_until > clock_timestamp() + %(lease)s;", "WHERE FALSE;",
+        f"{CLAIMS}::test_a_clock_that_is_set_back_holds_no_row_for_longer_than_a_lease_or_a_wait",
+    ),
+    # Right at send time
+    Patch(
+        "the last check sees that the task is done", "reminders/last_check.py",
+        "WHEN task.status = 'done' THEN 'the task was done'", "WHEN FALSE THEN ''",
+        f"{DELIVERING}::test_a_change_between_claim_and_check_is_not_announced",
+    ),
+    Patch(
+        "suppressing checks again under the task's lock", "reminders/last_check.py",
+        "        if not again.why:\n            return False\n", "",
+        f"{DELIVERING}::test_a_task_reopened_between_check_and_suppression_is_announced",
+    ),
+    Patch(
+        "a process that was frozen does not send the dot", "reminders/channels/smtp.py",
+        "if monotonic() >= give_up_at:", "if False:",
+        f"{DELIVERING}::test_a_process_that_wakes_up_too_late_does_not_send_the_dot",
+    ),
+    # The unknown outcome
+    Patch(
+        "a lost answer is marked", "reminders/channels/smtp.py",
+        'stage.unknown = "waiting for the answer to the message", True',
+        'stage.unknown = "waiting for the answer to the message", False',
+        f"{DELIVERING}::test_an_answer_that_never_came_marks_the_outcome_unknown_and_repeats_the_same_message",
+    ),
+    Patch(
+        "a lost worker is marked, if it was handing over", "reminders/sweep.py",
+        "unknown_outcome = unknown_outcome OR handing_over", "unknown_outcome = unknown_outcome",
+        f"{DELIVERING}::test_a_lease_that_ran_out_while_the_message_was_on_its_way_leaves_the_outcome_unknown",
+    ),
+    Patch(
+        "the content is frozen", "reminders/last_check.py",
+        "content = CASE WHEN delivery.unknown_outcome THEN delivery.content ELSE checked.content END",
+        "content = checked.content",
+        f"{DELIVERING}::test_an_answer_that_never_came_marks_the_outcome_unknown_and_repeats_the_same_message",
+    ),
+    # Planning and re-arming
+    Patch(
+        "planning deletes what it has read", "reminders/planning.py",
+        "USING batch WHERE reminders_taskchange.id = batch.id", "USING batch WHERE TRUE",
+        f"{PLANNING}::test_planning_deletes_only_the_changes_that_it_read",
+    ),
+    Patch(
+        "a suppressed delivery is queued again", "reminders/planning.py",
+        "            WHEN is_suppressed AND (told_at IS NULL OR told_last = due_at) THEN 'queue again'\n", "",
+        f"{REARMING}::test_a_task_that_was_suppressed_and_comes_back_is_told",
+    ),
+    Patch(
+        "a date that came back is a new round", "reminders/planning.py",
+        "            WHEN NOT is_on_its_way AND told_last <> due_at THEN 'new round'\n",
+        "            WHEN FALSE THEN NULL\n",
+        f"{REARMING}::test_a_due_date_moved_back_after_the_other_was_told_is_told_in_a_new_round",
+    ),
+    Patch(
+        "an undo says nothing", "reminders/planning.py",
+        "NOT is_on_its_way AND told_last <> due_at THEN", "NOT is_on_its_way THEN",
+        f"{REARMING}::test_a_move_undone_before_the_other_date_was_told_says_nothing",
+    ),
+    Patch(
+        "a message that waits gets no second one", "reminders/planning.py",
+        "WHEN NOT is_on_its_way AND told_last", "WHEN told_last",
+        f"{REARMING}::test_a_date_whose_message_still_waits_gets_no_second_one",
+    ),
+    Patch(
+        "of two rounds the later is sent", "reminders/last_check.py",
+        "AND later.round > reminder.round)", "AND FALSE)",
+        f"{REARMING}::test_a_message_that_was_refused_while_a_new_round_took_its_place_is_not_sent",
+    ),
+    Patch(
+        "a cancelled reminder is revived", "reminders/planning.py",
+        "WHEN status = 'cancelled' THEN 'revive'", "WHEN status = 'cancelled' THEN NULL",
+        f"{PLANNING}::test_a_task_that_is_reopened_is_planned_again",
+    ),
+    Patch(
+        "what a person cancelled stays so", "reminders/planning.py",
+        "WHEN starts_with(reason, '{CANCELLED_BY}') OR is_cancelled THEN NULL", "WHEN FALSE THEN NULL",
+        f"{PLANNING}::test_a_reminder_cancelled_by_a_person_stays_cancelled",
+    ),
+    Patch(
+        "quick edits are one message", "reminders/planning.py",
+        "QUIET = timedelta(seconds=10)", "QUIET = timedelta(seconds=0)",
+        f"{REARMING}::test_edits_within_ten_seconds_of_a_message_are_one_message_when_they_are_over",
+    ),
+    Patch(
+        "an import of the past is not announced", "reminders/planning.py",
+        "CASE WHEN was_past THEN 'cancelled' ELSE 'planned' END", "'planned'",
+        f"{PLANNING}::test_a_due_date_that_was_past_when_it_was_set_is_not_announced_and_says_why",
+    ),
+    Patch(
+        "one plans at a time", "reminders/planning.py",
+        '        if cursor.fetchone() != (True,):\n            return counts\n        fan_out()', "        fan_out()",
+        f"{DELETION}::test_holding_planning_ends_with_the_transaction",
+    ),
+    # The transport
+    Patch(
+        "three failures in a row park", "work/breaker.py",
+        "TRIES = 3", "TRIES = 1000",
+        f"{BREAKER}::test_the_third_failure_in_a_row_parks_everybody",
+    ),
+    Patch(
+        "one gets the probe", "work/breaker.py",
+        "return Admission.PROBE if open_.filter(is_due).update(open_until=in_(PROBE_TAKES)) else Admission.NONE",
+        "return Admission.PROBE if open_.filter(is_due).exists() else Admission.NONE",
+        f"{BREAKER}::test_of_many_who_ask_at_once_one_gets_the_probe",
+    ),
+    Patch(
+        "a broken way costs no attempt", "reminders/delivering.py",
+        "        end(letter.id, holder, name, status=Delivery.QUEUED, **changes)\n",
+        "        end(letter.id, holder, name, status=Delivery.QUEUED, spends_attempt=True, **changes)\n",
+        f"{DELIVERING}::test_a_way_that_does_not_work_costs_no_attempt_and_parks_the_rest",
+    ),
+    Patch(
+        "a message that breaks connections bears it", "reminders/delivering.py",
+        "breaker.accepted_within(letter.channel, seconds=letter.broke_ago)", "False",
+        f"{DELIVERING}::test_a_message_on_which_connections_break_while_others_get_through_spends_attempts",
+    ),
+    Patch(
+        "a dribbling server meets a total deadline", "reminders/channels/deadline.py",
+        "    timer.start()\n", "",
+        f"{DELIVERING}::test_a_way_that_does_not_work_costs_no_attempt_and_parks_the_rest[dribbling]",
+    ),
+    # Fairness, bells, canary, health
+    Patch(
+        "owners take turns", "work/claims.py",
+        "        ) AS first\n        LIMIT %(limit)s\n", "        ) AS first\n        LIMIT 0\n",
+        f"{CLAIMS}::test_an_owner_with_one_row_is_served_beside_one_with_many",
+    ),
+    Patch(
+        "one ring is out at a time", "work/bell.py",
+        "return bool(Bell.objects.filter(free, name=name).update(rung_at=clock()))",
+        "return bool(Bell.objects.filter(name=name).update(rung_at=clock()))",
+        f"{BELL}::test_one_ring_is_out_at_a_time",
+    ),
+    Patch(
+        "a ring that nobody answers is repeated", "work/bell.py",
+        'Q(answered_at__gte=F("rung_at")) | lost', 'Q(answered_at__gte=F("rung_at"))',
+        f"{WAKE}::test_a_ring_that_nobody_answers_is_repeated",
+    ),
+    Patch(
+        "Redis never holds more than a few messages", "work/bell.py",
+        "min(times, MOST_WAITING - length(queue, connection))", "min(times, MOST_WAITING)",
+        f"{SWEEP}::test_the_queue_never_holds_more_than_a_few_messages_whatever_is_due",
+    ),
+    Patch(
+        "a change is work at once", "reminders/wake.py",
+        "(SELECT at FROM reminders_taskchange ORDER BY id LIMIT 1)", "(SELECT at FROM reminders_taskchange LIMIT 0)",
+        f"{WAKE}::test_a_saved_task_is_work_at_once",
+    ),
+    Patch(
+        "the canary reaches the mail server", "reminders/canary.py",
+        "                post.open(EMAIL)\n", "                pass\n",
+        f"{CANARY}::test_with_nothing_to_send_the_server_is_greeted_and_left",
+    ),
+    Patch(
+        "health names the culprit", "config/health.py",
+        "if not other.ok and other.name in reminders_health.NEEDS[name]", "if False",
+        f"{HEALTH}::test_what_is_heard_of_through_a_part_that_is_down_is_unknown_and_not_blamed",
+    ),
+    # Deleting
+    Patch(
+        "the database deletes along", "work/cascade.py",
+        'action="ON DELETE CASCADE"', 'action=""',
+        f"{DELETION}::test_a_reminder_that_is_planned_while_its_owner_is_deleted_goes_along",
+    ),
+]  # fmt: skip
