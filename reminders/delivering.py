@@ -58,7 +58,9 @@ def deliver_batch() -> dict[str, int]:
             run(post, counts, limit=1 if is_probe else settings.DELIVERY_BATCH_SIZE)
     except TransportError as error:
         breaker.trip(EMAIL, str(error), probing=is_probe)
-    if not counts["claimed"] and (is_probe or canary.is_visit_due()):
+        return counts
+    is_probe_unused = is_probe and breaker.is_open(EMAIL)  # what was claimed need not go any more
+    if is_probe_unused or (not counts["claimed"] and canary.is_visit_due()):
         canary.visit(is_probe=is_probe)
     return counts
 

@@ -4,6 +4,7 @@ import pytest
 
 from reminders.canary import MAIL
 from reminders.delivering import deliver_batch
+from taskapp.models import Task
 from tests.factories import in_hours, make_delivery, make_task
 from work import breaker
 from work.models import Bell, Breaker
@@ -58,6 +59,18 @@ def test_the_visit_is_the_probe_when_nothing_waits(mail_server):
     deliver_batch()
 
     assert is_heard_of()
+    assert Breaker.objects.get().open_until is None
+
+
+def test_the_visit_is_the_probe_when_what_waited_need_not_go_any_more(alice, mail_server):
+    delivery = make_delivery(make_task(alice))
+    Task.objects.update(status="done")
+    Breaker.objects.create(name="email", failures=3, open_until=in_hours(-1))
+
+    deliver_batch()
+
+    delivery.refresh_from_db()
+    assert delivery.status == "suppressed"
     assert Breaker.objects.get().open_until is None
 
 
