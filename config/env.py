@@ -55,6 +55,7 @@ def seal(env: FileAwareEnv) -> None:
 LOG_LEVELS = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
 at_least_zero = validate.Range(min=0, error="must be a whole number of 0 or more.")
 at_least_one = validate.Range(min=1, error="must be a whole number of 1 or more.")
+at_least_ten = validate.Range(min=10, error="must be a whole number of 10 or more.")
 port = validate.Range(min=1, max=65535, error="must be a port number from 1 to 65535.")
 
 

@@ -42,6 +42,7 @@ DELIVERY_BACKOFF_SECONDS = env.int("DELIVERY_BACKOFF_SECONDS", 5, validate=envir
 DELIVERY_BACKOFF_MAX_SECONDS = env.int("DELIVERY_BACKOFF_MAX_SECONDS", 3600, validate=environment.at_least_one)
 DELIVERY_LEASE_SECONDS = env.int("DELIVERY_LEASE_SECONDS", 30, validate=environment.at_least_one)
 DELIVERY_BATCH_SIZE = env.int("DELIVERY_BATCH_SIZE", 50, validate=environment.at_least_one)
+HEALTH_LATE_SECONDS = env.int("HEALTH_LATE_SECONDS", 120, validate=environment.at_least_ten)
 HISTORY_DAYS = env.int("HISTORY_DAYS", 90, validate=environment.at_least_one)
 TOMBSTONE_DAYS = env.int("TOMBSTONE_DAYS", 30, validate=environment.at_least_one)
 RESULT_DAYS = env.int("RESULT_DAYS", 7, validate=environment.at_least_one)

@@ -6,6 +6,8 @@ leaves. Any accepted message is as good. reminders/health.py looks at what has a
 
 from datetime import timedelta
 
+from django.conf import settings
+
 from reminders.channels import EMAIL
 from reminders.channels.base import TransportError
 from reminders.post import Post
@@ -16,12 +18,19 @@ from work.step import in_
 MAIL = "mail server"
 """The bell that the mail server answers."""
 
-EVERY = timedelta(seconds=45)
-"""Each part of the way is heard of so often at least, though there be no work."""
+
+def late() -> timedelta:
+    """The promise is broken when something that should have happened has not for so long."""
+    return timedelta(seconds=settings.HEALTH_LATE_SECONDS)
+
+
+def every() -> timedelta:
+    """Each part of the way is heard of so often at least, though there be no work: twice before it is late."""
+    return late() * 0.375
 
 
 def is_visit_due() -> bool:
-    return not Bell.objects.filter(name=MAIL, answered_at__gt=in_(-EVERY), answered_at__lt=in_(EVERY)).exists()
+    return not Bell.objects.filter(name=MAIL, answered_at__gt=in_(-every()), answered_at__lt=in_(every())).exists()
 
 
 def visit(*, is_probe: bool) -> None:

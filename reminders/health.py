@@ -1,8 +1,8 @@
 """Do the reminders go out? Looked at from the rows, so it does not matter which process broke."""
 
-from datetime import timedelta
+from django.conf import settings
 
-from reminders.canary import MAIL
+from reminders.canary import MAIL, late
 from reminders.channels import EMAIL
 from reminders.models import Delivery, Reminder, TaskChange
 from reminders.sweep import BELL
@@ -10,30 +10,31 @@ from reminders.wake import BEAT
 from work.models import Bell, Breaker
 from work.step import in_
 
-LATE = timedelta(minutes=2)
-"""The promise is broken when something that should be gone has not gone for so long."""
-
 
 def beat() -> str:
     """Whether beat looks for work."""
-    return "" if answered_lately(BEAT) else "beat has not looked for work for two minutes"
+    return "" if answered_lately(BEAT) else f"beat has not looked for work {for_so_long()}"
 
 
 def worker() -> str:
     """Whether a worker answers the rings, of which there is one every 45 s at least (reminders/wake.py)."""
-    return "" if answered_lately(BELL) else "no worker has taken a sweep for two minutes"
+    return "" if answered_lately(BELL) else f"no worker has taken a sweep {for_so_long()}"
 
 
 def answered_lately(name: str) -> bool:
-    return Bell.objects.filter(name=name, answered_at__gt=in_(-LATE), answered_at__lt=in_(LATE)).exists()
+    return Bell.objects.filter(name=name, answered_at__gt=in_(-late()), answered_at__lt=in_(late())).exists()
+
+
+def for_so_long() -> str:
+    return f"for {settings.HEALTH_LATE_SECONDS} s"
 
 
 def planning() -> str:
     """The oldest change that nobody has planned, and the oldest planned reminder that nobody has handed over."""
-    late_changes = TaskChange.objects.filter(at__lt=in_(-LATE))
-    late_reminders = Reminder.objects.filter(status=Reminder.Status.PLANNED, remind_at__lt=in_(-LATE))
+    late_changes = TaskChange.objects.filter(at__lt=in_(-late()))
+    late_reminders = Reminder.objects.filter(status=Reminder.Status.PLANNED, remind_at__lt=in_(-late()))
     if late_changes.exists() or late_reminders.exists():
-        return "reminders that are due have not been handed to delivery for two minutes"
+        return f"reminders that are due have not been handed to delivery {for_so_long()}"
     return ""
 
 
@@ -42,12 +43,12 @@ def mail() -> str:
     parked = Breaker.objects.filter(name=EMAIL, open_until__isnull=False).first()
     if parked is not None:
         return f"parked after {parked.failures} failed connections: {parked.reason}"
-    return "" if answered_lately(MAIL) else "the mail server has not been reached for two minutes"
+    return "" if answered_lately(MAIL) else f"the mail server has not been reached {for_so_long()}"
 
 
 def deliveries() -> str:
     """The oldest delivery that should be gone. What one recipient's answer has deferred is not due yet."""
-    oldest = Delivery.objects.overdue(by=LATE).order_by("not_before").values_list("not_before", flat=True).first()
+    oldest = Delivery.objects.overdue(by=late()).order_by("not_before").values_list("not_before", flat=True).first()
     return f"a delivery has been due since {oldest:%Y-%m-%d %H:%M:%S} UTC" if oldest else ""
 
 

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from reminders.canary import EVERY, MAIL
+from reminders.canary import MAIL, every
 from reminders.models import TaskChange
 from reminders.planning import plan
 from reminders.sweep import BELL
@@ -25,7 +25,7 @@ def _quiet() -> None:
 
 
 def test_without_work_the_next_tick_is_the_canarys():
-    assert 0 < seconds_until_work() <= EVERY.total_seconds()
+    assert 0 < seconds_until_work() <= every().total_seconds()
 
 
 def test_when_no_worker_has_ever_answered_the_canary_goes_out_now():
