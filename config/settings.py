@@ -139,8 +139,8 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_count": 2,
     "tcp_user_timeout": 20_000,
     "application_name": environment.process_name(),
-    # A frozen process must not hold its row locks over the others for ever.
-    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s",
+    # A frozen process must not hold its locks for longer than the others wait for them.
+    "options": "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s",
     **DATABASES["default"]["OPTIONS"],
 }
 
