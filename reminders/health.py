@@ -1,8 +1,8 @@
 """Do the reminders go out? Looked at from the rows, so it does not matter which process broke."""
 
-from django.conf import settings
+from datetime import timedelta
 
-from reminders.canary import MAIL, late
+from reminders.canary import MAIL, every, late
 from reminders.channels import EMAIL
 from reminders.models import Delivery, Reminder, TaskChange
 from reminders.sweep import BELL
@@ -12,21 +12,19 @@ from work.step import in_
 
 
 def beat() -> str:
-    """Whether beat looks for work."""
-    return "" if answered_lately(BEAT) else f"beat has not looked for work {for_so_long()}"
+    """Whether beat looks for work. It shows every few seconds that it does, so it is missed before the worker is whom
+    it does not ring for any more."""
+    return unheard_of(BEAT, "beat has not looked for work", since=late() / 2)
 
 
 def worker() -> str:
     """Whether a worker answers the rings, of which there is one every 45 s at least (reminders/wake.py)."""
-    return "" if answered_lately(BELL) else f"no worker has taken a sweep {for_so_long()}"
+    return unheard_of(BELL, "no worker has taken a sweep", since=late())
 
 
-def answered_lately(name: str) -> bool:
-    return Bell.objects.filter(name=name, answered_at__gt=in_(-late()), answered_at__lt=in_(late())).exists()
-
-
-def for_so_long() -> str:
-    return f"for {settings.HEALTH_LATE_SECONDS} s"
+def unheard_of(name: str, what: str, *, since: timedelta) -> str:
+    heard = Bell.objects.filter(name=name, answered_at__gt=in_(-since), answered_at__lt=in_(since))
+    return "" if heard.exists() else f"{what} for {since.total_seconds():.0f} s"
 
 
 def planning() -> str:
@@ -34,16 +32,19 @@ def planning() -> str:
     late_changes = TaskChange.objects.filter(at__lt=in_(-late()))
     late_reminders = Reminder.objects.filter(status=Reminder.Status.PLANNED, remind_at__lt=in_(-late()))
     if late_changes.exists() or late_reminders.exists():
-        return f"reminders that are due have not been handed to delivery {for_so_long()}"
+        return f"reminders that are due have not been handed to delivery for {late().total_seconds():.0f} s"
     return ""
 
 
 def mail() -> str:
-    """Whether the mail server takes mail: the last attempts, or a visit each minute while there is nothing to send."""
+    """Whether the mail server takes mail: the last attempts, or a visit each minute while there is nothing to send.
+
+    A worker that dies is missed before the visit that it did not make.
+    """
     parked = Breaker.objects.filter(name=EMAIL, open_until__isnull=False).first()
     if parked is not None:
         return f"parked after {parked.failures} failed connections: {parked.reason}"
-    return "" if answered_lately(MAIL) else f"the mail server has not been reached {for_so_long()}"
+    return unheard_of(MAIL, "the mail server has not been reached", since=late() + every())
 
 
 def deliveries() -> str:

@@ -99,7 +99,7 @@ def test_the_promise_is_kept_when_everything_is_well(client, alice):
 
 
 @pytest.mark.parametrize(("bell", "part"), [(BEAT, "beat"), (BELL, "worker"), (MAIL, "mail")])
-@pytest.mark.parametrize("answered_at", [ago(150), None])
+@pytest.mark.parametrize("answered_at", [ago(200), None])
 @pytest.mark.usefixtures("_well")
 def test_who_has_not_answered_for_two_minutes_is_named(client, bell, part, answered_at):
     Bell.objects.filter(name=bell).update(answered_at=answered_at, rung_at=ago(1))
