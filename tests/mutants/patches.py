@@ -161,6 +161,13 @@ PATCHES = [
         f"{PLANNING}::test_a_due_date_that_was_past_when_it_was_set_is_not_announced_and_says_why",
     ),
     Patch(
+        "what is saved now is planned now",
+        "reminders/planning.py",
+        "NEWEST = 10",
+        "NEWEST = 1000",
+        f"{PLANNING}::test_a_task_that_is_saved_now_does_not_wait_behind_an_import",
+    ),
+    Patch(
         "one plans at a time", "reminders/planning.py",
         '        if cursor.fetchone() != (True,):\n            return counts\n        fan_out()', "        fan_out()",
         f"{DELETION}::test_holding_planning_ends_with_the_transaction",

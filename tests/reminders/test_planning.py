@@ -332,3 +332,32 @@ def test_planning_takes_as_many_statements_for_many_tasks_as_for_one(alice):
 
     assert len(many) == len(one)
     assert Reminder.objects.count() == 501
+
+
+def test_a_task_that_is_saved_now_does_not_wait_behind_an_import(alice, bob):
+    RuleChange.objects.all().delete()
+    for _ in range(30):
+        make_task(alice, due_in_hours=48)
+    task = make_task(bob, due_in_hours=48)
+
+    counts = plan(limit=10)
+
+    assert counts["changes"] == 10
+    assert reminders_of(task) == [("planned", "")]
+
+
+def test_a_newer_change_that_is_taken_first_does_not_make_a_due_date_past(alice):
+    """Saved in time, edited after an outage: the reminder goes out, whichever change is planned first."""
+    RuleChange.objects.all().delete()
+    for _ in range(20):
+        make_task(alice, due_in_hours=48)
+    task = make_task(alice, due_in_hours=-1)
+    TaskChange.objects.update(at=in_hours(-2))
+    services.update_task(task, status=Task.Status.IN_PROGRESS)
+
+    plan(limit=10)
+    at_first = reminders_of(task)
+    plan()
+
+    assert at_first == [("cancelled", "already past when it was set")]
+    assert reminders_of(task) == [("planned", "")]
