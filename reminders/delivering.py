@@ -33,7 +33,7 @@ from reminders.channels.base import DeliveryError, Message, Session, TransportEr
 from reminders.metrics import LATENESS
 from reminders.models import Delivery
 from taskapp.models import Task
-from work import breaker
+from work import breaker, stopping
 from work.backoff import delay_after
 from work.claims import Holder, claim, hand_back, release
 from work.failpoints import reached
@@ -170,7 +170,7 @@ def deliver_batch() -> dict[str, int]:
     counts["claimed"] = len(waiting)
     try:
         with Post() as post:
-            while waiting and monotonic() - began < BUDGET_SECONDS:
+            while waiting and monotonic() - began < BUDGET_SECONDS and not stopping.is_asked():
                 counts[hand_over(waiting.pop(0), holder, post)] += 1
     except TransportError:
         counts["parked"] += 1

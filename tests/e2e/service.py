@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -87,13 +88,15 @@ class Service:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start(self, *names: str) -> None:
+    def start(self, *names: str, options: Sequence[str] = (), **environ: str) -> None:
+        """`options` are added to the command line, and `environ` to the environment."""
         for name in names:
             log = self.data_dir / f"{name}.log"
             program, *arguments = COMMANDS[name.split("#")[0]]
             with log.open("ab") as file:
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, SCRIPTS / program, *arguments], cwd=ROOT, env=self.environ,
+                    [sys.executable, SCRIPTS / program, *arguments, *options], cwd=ROOT,
+                    env={**self.environ, **environ},
                     stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
                 )  # fmt: skip
         if "web" in names:
