@@ -129,12 +129,13 @@ def test_a_worker_whose_main_thread_hangs_ends_by_itself(service, workers):
     assert stuck.waiting() > 0
 
 
-def test_a_busy_worker_with_a_full_queue_lives_on(workers):
+def test_a_busy_worker_with_a_full_queue_lives_on(service, workers):
     busy = workers["busy"]
 
     eventually(workers["over"], within=60)
 
     assert busy.waiting() == 2
+    assert COMPLAINT not in service.log(busy.name)
     assert busy.process.poll() is None
 
 
