@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Thread, current_thread
 
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db import Error as AnyDatabaseError
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from redis import Redis
@@ -16,6 +17,7 @@ from redis.retry import Retry
 from reminders import health as reminders_health
 
 BROKER_TIMEOUT_SECONDS = 1.0
+DATABASE_TIMEOUT_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,6 @@ def broker() -> str:
     return ""
 
 
-READINESS: dict[str, Callable[[], str]] = {"database": database, "broker": broker}
-
-
 def run(checks: dict[str, Callable[[], str]]) -> list[Check]:
     return [run_one(name, check) for name, check in checks.items()]
 
@@ -59,11 +58,55 @@ def run_one(name: str, check: Callable[[], str]) -> Check:
     return Check(name=name, ok=not detail, detail=detail)
 
 
+def readiness() -> list[Check]:
+    """Database and broker."""
+    return [*ask_database(lambda: [run_one("database", database)]), run_one("broker", broker)]
+
+
 def report() -> list[Check]:
-    """Every part that the promise rests on. Without a database nobody knows of the rest, and asking would take long."""
-    readiness = run(READINESS)
-    is_database_up = all(check.ok for check in readiness if check.name == "database")
-    return readiness + (run(reminders_health.CHECKS) if is_database_up else [])
+    """Every part that the promise rests on."""
+    first, *rest = ask_database(database_and_promise)
+    return [first, run_one("broker", broker), *rest]
+
+
+def database_and_promise() -> list[Check]:
+    """Without a database nobody knows of the rest, and asking would take long."""
+    first = run_one("database", database)
+    return [first, *(run(reminders_health.CHECKS) if first.ok else [])]
+
+
+_unanswered: Thread | None = None
+
+
+def ask_database(question: Callable[[], list[Check]]) -> list[Check]:
+    """What the database says; or that it says nothing, after a few seconds, and at once while that goes on.
+
+    A query cannot be bounded from this side: a server that is frozen keeps it waiting for ever. So a thread asks, on
+    the connection of the request, which is left to it when it is late.
+    """
+    global _unanswered
+    silent = [Check("database", ok=False, detail="does not answer")]
+    if _unanswered is not None and _unanswered.is_alive():
+        return silent
+    answer: list[Check] = []
+    ours = connections[DEFAULT_DB_ALIAS]
+
+    def ask() -> None:
+        connections[DEFAULT_DB_ALIAS] = ours
+        answer.extend(question())
+        if _unanswered is current_thread():
+            ours.close()
+
+    ours.inc_thread_sharing()
+    thread = Thread(target=ask, name="health", daemon=True)
+    thread.start()
+    thread.join(DATABASE_TIMEOUT_SECONDS)
+    if thread.is_alive():
+        _unanswered = thread
+        del connections[DEFAULT_DB_ALIAS]
+        return silent
+    ours.dec_thread_sharing()
+    return answer
 
 
 @never_cache
@@ -75,7 +118,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
     """Ready for requests: database and broker answer."""
-    return answer(run(READINESS))
+    return answer(readiness())
 
 
 @never_cache

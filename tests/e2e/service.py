@@ -54,8 +54,9 @@ class Service:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self.admin_sql(f'CREATE DATABASE "{self.database}"')
-        self._stack.callback(self.admin_sql, f'DROP DATABASE IF EXISTS "{self.database}" WITH (FORCE)')
+        if self.environ["DATABASE_URL"] == self.database_url:
+            self.admin_sql(f'CREATE DATABASE "{self.database}"')
+            self._stack.callback(self.admin_sql, f'DROP DATABASE IF EXISTS "{self.database}" WITH (FORCE)')
         try:
             self.manage("prepare")
         except BaseException:
