@@ -10,6 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 app = Celery("config")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].update(["work.stopping:Listen", "work.watchdog:Watchdog"])  # by name: Django is not set up yet
 
 
 @setup_logging.connect

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Thread, current_thread
 
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db import Error as AnyDatabaseError
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from redis import Redis
@@ -16,6 +17,7 @@ from redis.retry import Retry
 from reminders import health as reminders_health
 
 BROKER_TIMEOUT_SECONDS = 1.0
+DATABASE_TIMEOUT_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,6 @@ def broker() -> str:
     return ""
 
 
-READINESS: dict[str, Callable[[], str]] = {"database": database, "broker": broker}
-
-
-def run(checks: dict[str, Callable[[], str]]) -> list[Check]:
-    return [run_one(name, check) for name, check in checks.items()]
-
-
 def run_one(name: str, check: Callable[[], str]) -> Check:
     try:
         detail = check()
@@ -59,18 +54,61 @@ def run_one(name: str, check: Callable[[], str]) -> Check:
     return Check(name=name, ok=not detail, detail=detail)
 
 
-def report() -> list[Check]:
-    """Every part that the promise rests on, each judged while what it is heard of through is up: the culprit is named.
+def readiness() -> list[Check]:
+    """Database and broker."""
+    return [*ask_database(lambda: [run_one("database", database)]), run_one("broker", broker)]
 
-    Without a database nobody knows of the rest, and asking would take long.
-    """
-    checks = run(READINESS)
-    if not all(check.ok for check in checks if check.name == "database"):
-        return checks
-    for name, check in reminders_health.CHECKS.items():
+
+def report() -> list[Check]:
+    """Every part that the promise rests on. Each is judged while what it is heard of through is up: so who is to blame
+    is named."""
+    broker_check = run_one("broker", broker)
+    first, *rest = ask_database(lambda: database_and_promise(broker_check))
+    return [first, broker_check, *rest]
+
+
+def database_and_promise(broker_check: Check) -> list[Check]:
+    """Without a database nobody knows of the rest, and asking would take long."""
+    first = run_one("database", database)
+    checks = [first, broker_check]
+    for name, check in reminders_health.CHECKS.items() if first.ok else ():
         down = [other.name for other in checks if not other.ok and other.name in reminders_health.NEEDS[name]]
         checks.append(Check(name, ok=True, detail=f"unknown while {down[0]} is down") if down else run_one(name, check))
-    return checks
+    return [first, *checks[2:]]
+
+
+_unanswered: Thread | None = None
+
+
+def ask_database(question: Callable[[], list[Check]]) -> list[Check]:
+    """What the database says; or that it says nothing, after a few seconds, and at once while that goes on.
+
+    A query cannot be bounded from this side: a server that is frozen keeps it waiting for ever. So a thread asks, on
+    the connection of the request, which is left to it when it is late.
+    """
+    global _unanswered
+    silent = [Check("database", ok=False, detail="does not answer")]
+    if _unanswered is not None and _unanswered.is_alive():
+        return silent
+    answer: list[Check] = []
+    ours = connections[DEFAULT_DB_ALIAS]
+
+    def ask() -> None:
+        connections[DEFAULT_DB_ALIAS] = ours
+        answer.extend(question())
+        if _unanswered is current_thread():
+            ours.close()
+
+    ours.inc_thread_sharing()
+    thread = Thread(target=ask, name="health", daemon=True)
+    thread.start()
+    thread.join(DATABASE_TIMEOUT_SECONDS)
+    if thread.is_alive():
+        _unanswered = thread
+        del connections[DEFAULT_DB_ALIAS]
+        return silent
+    ours.dec_thread_sharing()
+    return answer
 
 
 @never_cache
@@ -82,7 +120,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
     """Ready for requests: database and broker answer."""
-    return answer(run(READINESS))
+    return answer(readiness())
 
 
 @never_cache

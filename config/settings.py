@@ -280,6 +280,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 30,
     "socket_keepalive": True,  # kombu turns it off otherwise
     "health_check_interval": 10,  # a half-open connection is dropped after some 11 s, not 26
+    "max_retries": 0,  # whoever publishes tries once to connect, not for 6 to 10 s; workers connect for ever all the same
 }
 # Publishing fails fast: the row is there, and the next tick rings again.
 CELERY_TASK_PUBLISH_RETRY = True

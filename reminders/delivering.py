@@ -30,7 +30,7 @@ from reminders.last_check import Letter, end, lease, renew, suppress
 from reminders.metrics import LATENESS
 from reminders.models import Delivery
 from reminders.post import Post
-from work import bell, breaker
+from work import bell, breaker, stopping
 from work.backoff import Patience
 from work.breaker import Admission
 from work.claims import Holder, Turn, claim, claim_alone, hand_back
@@ -69,18 +69,23 @@ def run(post: Post, counts: Counter[str], *, limit: int) -> None:
     """Hand over what has to go alone, one after the other, and then a batch; a probe is one message of either kind."""
     until = monotonic() + BUDGET_SECONDS
     is_over = False
-    while not is_over and monotonic() < until:
+    while not is_over and may_go_on(until):
         holder = Holder()
         alone = claim_alone(Delivery, holder, lease=lease())
         waiting = alone or claim(Delivery, holder, limit=limit, lease=lease(), turn=turn)
         is_over = not alone or limit == 1
         counts["claimed"] += len(waiting)
         try:
-            while waiting and monotonic() < until:
+            while waiting and may_go_on(until):
                 counts[hand_over(waiting.pop(0), holder, post)] += 1
         finally:
             if waiting:
                 counts["handed back"] += hand_back(Delivery, waiting, holder)
+
+
+def may_go_on(until: float) -> bool:
+    """Whether the run may begin another message: its time is not over, and the worker was not told to stop."""
+    return monotonic() < until and not stopping.is_asked()
 
 
 def hand_over(pk: int, holder: Holder, post: Post) -> str:

@@ -9,6 +9,7 @@ belong to the schedule.
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from celery.utils.log import get_logger
@@ -21,6 +22,8 @@ from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 from schedules.services import publish_requests
 
 logger = get_logger(__name__)
+
+BROKER_TIMEOUT_SECONDS = 2.0
 
 
 class WakefulScheduler(DatabaseScheduler):  # type: ignore[misc]
@@ -42,6 +45,16 @@ class WakefulScheduler(DatabaseScheduler):  # type: ignore[misc]
                 logger.warning("A part of the tick failed; looking again soon: %s", error)
                 close_old_connections()
         return float(settings.SCHEDULE_WAKE_INTERVAL_SECONDS)
+
+    @cached_property
+    def connection(self) -> Any:
+        """One that gives up soon: whoever waits for a frozen broker looks for nothing meanwhile."""
+        return self.app.connection_for_write(transport_options={"socket_timeout": BROKER_TIMEOUT_SECONDS})
+
+    @cached_property
+    def producer(self) -> Any:
+        """Connects when it publishes; the original waits for the broker before, for as long as that takes."""
+        return self.Producer(self.connection, auto_declare=False)
 
     def all_as_schedule(self) -> dict[str, ModelEntry]:
         """The enabled schedules. One that cannot be read is left out, and told; the original would end at the first."""

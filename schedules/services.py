@@ -28,7 +28,10 @@ def request_run(schedules: Iterable[PeriodicTask], *, by: User) -> int:
 
 
 def publish_requests(publish: Callable[[PeriodicTask], None]) -> int:
-    """Publish every run that was asked for; return how many.
+    """Publish the runs that were asked for, until one fails; return how many were published.
+
+    What failed stays taken for a while, so a row that cannot be read holds up nobody: the next call goes on behind it.
+    While the broker is away this returns after one try, however many wait.
 
     Each is taken by one caller of many, and again if that one died before it said that the message was out. No
     transaction is open while it publishes, for beat's scheduler closes connections of its own accord.
@@ -40,7 +43,7 @@ def publish_requests(publish: Callable[[PeriodicTask], None]) -> int:
             publish(request.schedule)
         except Exception as error:  # the broker's, or that of a schedule with arguments that cannot be read
             own.update(error=str(error))
-            continue
+            break
         own.update(published_at=Now(), error="")
         published += 1
     return published

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -22,10 +23,14 @@ from tests.waiting import eventually
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(sys.executable).parent
 
+CELERY = str(SCRIPTS / "celery")
 COMMANDS = {
-    "web": ["gunicorn", "-c", "python:config.gunicorn", "config.wsgi"],
-    "celery-worker": ["celery", "-A", "config", "worker", "--loglevel=info"],
-    "celery-beat": ["celery", "-A", "config", "beat", "--loglevel=info"],
+    "web": [str(SCRIPTS / "gunicorn"), "-c", "python:config.gunicorn", "config.wsgi"],
+    "celery-worker": [CELERY, "-A", "config", "worker", "--loglevel=info"],
+    "celery-beat": [CELERY, "-A", "config", "beat", "--loglevel=info"],
+    "hanging-worker": [CELERY, "-A", "tests.e2e.hanging", "worker", "--concurrency=1", "--loglevel=info"],
+    # All of them, under the supervisor of `make run`.
+    "run": ["-c", "import os; from launcher.run import run; run(os.environ, parent=os.getppid())"],
 }
 PASSWORD = "an administrator's password"
 
@@ -49,8 +54,9 @@ class Service:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self.admin_sql(f'CREATE DATABASE "{self.database}"')
-        self._stack.callback(self.admin_sql, f'DROP DATABASE IF EXISTS "{self.database}" WITH (FORCE)')
+        if self.environ["DATABASE_URL"] == self.database_url:
+            self.admin_sql(f'CREATE DATABASE "{self.database}"')
+            self._stack.callback(self.admin_sql, f'DROP DATABASE IF EXISTS "{self.database}" WITH (FORCE)')
         try:
             self.manage("prepare")
         except BaseException:
@@ -87,16 +93,17 @@ class Service:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start(self, *names: str) -> None:
+    def start(self, *names: str, options: Sequence[str] = (), **environ: str) -> None:
+        """`options` are added to the command line, and `environ` to the environment."""
         for name in names:
             log = self.data_dir / f"{name}.log"
-            program, *arguments = COMMANDS[name.split("#")[0]]
             with log.open("ab") as file:
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, SCRIPTS / program, *arguments], cwd=ROOT, env=self.environ,
+                    [sys.executable, *COMMANDS[name.split("#")[0]], *options], cwd=ROOT,
+                    env={**self.environ, **environ},
                     stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
                 )  # fmt: skip
-        if "web" in names:
+        if {"web", "run"} & {*names}:
             eventually(lambda: urlopen(f"{self.url}/readyz", timeout=5).status == 200)
 
     def stop(self, name: str, *, with_signal: int = signal.SIGTERM) -> None:

@@ -47,8 +47,21 @@ def test_one_that_cannot_be_published_does_not_stop_the_others_and_says_why(sche
         if schedule != other:
             raise ValueError("arguments that are no list")
 
-    assert publish_requests(publish) == 1
+    assert [publish_requests(publish), publish_requests(publish)] == [0, 1]
     assert RunRequest.objects.get(published_at=None).error == "arguments that are no list"
+
+
+def test_a_broker_that_is_away_is_tried_once_however_many_runs_wait(schedule):
+    request_run([schedule] * 9, by=make_user("another"))
+    tries: list[PeriodicTask] = []
+
+    def fail(schedule: PeriodicTask) -> None:
+        tries.append(schedule)
+        raise ConnectionError("no broker")
+
+    publish_requests(fail)
+
+    assert len(tries) == 1
 
 
 def test_of_several_beats_one_publishes_each(schedule):
