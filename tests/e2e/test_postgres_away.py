@@ -74,7 +74,9 @@ def test_what_happens_to_the_database_costs_no_reminder_and_no_process(service, 
     mail.accepted.clear()
     is_sending, go_on = threading.Event(), threading.Event()
     mail.before_data = lambda: (is_sending.set(), go_on.wait(60))
-    tasks = {add_task(service, f"{happens.__name__} {number}"): f"{happens.__name__} {number}" for number in range(TASKS)}
+    tasks = {
+        add_task(service, f"{happens.__name__} {number}"): f"{happens.__name__} {number}" for number in range(TASKS)
+    }
     assert is_sending.wait(60)
 
     happens(database, other_port)
