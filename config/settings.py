@@ -269,7 +269,7 @@ CELERY_WORKER_CONCURRENCY = WORKER_CONCURRENCY
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 5000  # a leak in a library stays bounded
 CELERY_TASK_SOFT_TIME_LIMIT = 100
 CELERY_TASK_TIME_LIMIT = 120
-# With REMAP_SIGTERM=SIGQUIT in the worker's environment a stop waits this long, then cancels what is left.
+# For SIGQUIT only: it waits this long, then cancels what runs. A stop by SIGTERM cancels nothing (work/stopping.py).
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = True  # Flower shows nothing without them; nobody listening costs nothing
@@ -280,7 +280,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 30,
     "socket_keepalive": True,  # kombu turns it off otherwise
     "health_check_interval": 10,  # a half-open connection is dropped after some 11 s, not 26
-    "max_retries": 0,  # whoever publishes tries once to connect, not for 6 to 10 s; workers connect for ever all the same
+    "max_retries": 0,  # whoever publishes tries once to connect, not for 6 to 10 s; a worker tries for ever anyway
 }
 # Publishing fails fast: the row is there, and the next tick rings again.
 CELERY_TASK_PUBLISH_RETRY = True

@@ -35,7 +35,7 @@ PROCESSES = (
     Process(
         "celery-worker",
         (PYTHON, f"{SCRIPTS}/celery", "-A", "config", "worker", "--loglevel=info"),
-        # SIGTERM then means: put back what has not begun, and do not wait for what has.
+        # Its children then do not hear a SIGTERM that is sent to the whole group.
         {"REMAP_SIGTERM": "SIGQUIT"},
         patience=10,
     ),

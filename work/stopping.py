@@ -13,7 +13,7 @@ from mmap import mmap
 from typing import Any
 
 from celery import bootsteps
-from celery.apps.worker import install_worker_term_handler
+from celery.apps.worker import install_worker_term_handler  # type: ignore[attr-defined]  # its stubs lack it
 from celery.platforms import EX_OK, signals
 
 ASKING = ("SIGTERM", "SIGQUIT", "SIGINT")
@@ -31,7 +31,7 @@ def ask() -> None:
     _asked[0] = 1
 
 
-class Listen(bootsteps.StartStopStep):  # type: ignore[misc]
+class Listen(bootsteps.StartStopStep):
     """A part of the worker (config/celery.py): starts after Celery has set its handlers, and before any job."""
 
     def start(self, worker: Any) -> None:
@@ -41,7 +41,7 @@ class Listen(bootsteps.StartStopStep):  # type: ignore[misc]
 
 
 def listen_to(name: str) -> None:
-    celerys = signals[name]
+    celerys: Any = signals[name]
 
     def handler(*args: Any) -> None:
         ask()

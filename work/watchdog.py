@@ -3,7 +3,7 @@
 With Redis a worker can stay alive, answer `inspect ping`, and never take a message again: kombu loses count of what it
 may fetch, or a read never returns. Nothing inside Celery notices. So a thread of the worker's parent looks every few
 seconds, over a connection of its own: do messages wait in a queue of ours, while a slot is free, and nothing was
-taken since the last look? When that was so at several looks in a row, the process ends, with an exit code that is not 0.
+taken since the last look? When that was so several times in a row, the process ends, with an exit code that is not 0.
 
 What must not end it: a busy worker (no free slot), one of many whose queue is always full (it takes something between
 two looks), a broker that is away (it tells nothing, and the count begins anew), a worker that was told to stop. While
@@ -44,7 +44,7 @@ JOBS_MAY_END_SECONDS = 15.0
 """A job that still runs has so long to hand back what it has claimed."""
 
 
-class Watchdog(bootsteps.StartStopStep):  # type: ignore[misc]
+class Watchdog(bootsteps.StartStopStep):
     """A part of the worker (config/celery.py)."""
 
     requires = ("celery.worker.components:Pool",)  # so that the pool does not fork beside a running thread
@@ -84,8 +84,8 @@ class Watchdog(bootsteps.StartStopStep):  # type: ignore[misc]
         """
         limit = self.worker.app.conf.task_time_limit
         oldest = time() - limit - OVER_ITS_LIMIT_SECONDS if limit and self.worker.pool_cls.uses_semaphore else 0
-        running = [job for job in tuple(state.active_requests) if (job.time_start or time()) > oldest]
-        return len(running) < self.worker.pool.num_processes
+        running = [job for job in active_jobs() if (job.time_start or time()) > oldest]
+        return len(running) < int(self.worker.pool.num_processes)
 
     def end(self, queues: list[str]) -> None:
         """End the process and its children. The jobs that still run are asked to end early, and have a moment."""
@@ -94,12 +94,21 @@ class Watchdog(bootsteps.StartStopStep):  # type: ignore[misc]
         complain.join(LOG_SECONDS)  # the main thread may hang in a log line, and hold the log's lock
         stopping.ask()
         give_up_at = monotonic() + JOBS_MAY_END_SECONDS
-        while tuple(state.active_requests) and monotonic() < give_up_at:
+        while active_jobs() and monotonic() < give_up_at:
             sleep(0.1)
-        for pid in set(self.worker.pool.info.get("processes", ())) - {os.getpid()}:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        os._exit(1)
+        try:
+            for pid in set(self.worker.pool.info.get("processes", ())) - {os.getpid()}:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        finally:
+            os._exit(1)
+
+
+def active_jobs() -> list[Any]:
+    """The jobs that run, as the main thread knows them: it may be changing the set just now."""
+    while True:
+        with suppress(RuntimeError):
+            return list(state.active_requests)
 
 
 def does_wait(broker: str, queues: Iterable[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What becomes of the deliveries that a worker has claimed when it is stopped, as by a deploy, and when it is killed."""
+"""What becomes of the deliveries that a worker has claimed, when a deploy stops it and when it is killed."""
 
 import os
 import signal
