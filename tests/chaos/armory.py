@@ -42,6 +42,10 @@ class Armory:
         Path(draft).write_text(action)
         os.rename(draft, self._path(point, hit))
 
+    def is_armed(self, point: str) -> bool:
+        """Whether nobody has made its last hit yet."""
+        return any(os.path.exists(self._path(point, left)) for left in range(1, MOST_HITS + 1))
+
     def disarm(self, point: str) -> None:
         for end in (*range(MOST_HITS + 1), "shot"):
             with suppress(FileNotFoundError):

@@ -10,10 +10,12 @@ from tests.chaos.ledger import Ledger, in_words
 WINDOW = timedelta(hours=24)
 """REMINDER_WINDOW_HOURS, as the fleet has it: who is due later than that is told later."""
 
+MINUTES = 1200
+
 
 @dataclass
 class Asking:
-    """One person's requests. `number` tasks are known by the word in their title, <prefix>-<n>."""
+    """One person's requests. The word in a task's title is <prefix>-<n>."""
 
     fleet: Fleet
     ledger: Ledger
@@ -22,6 +24,7 @@ class Asking:
 
     def __post_init__(self) -> None:
         self._ids: dict[str, int] = {}
+        self._dues: dict[str, datetime] = {}
         self._began_at = datetime.now(UTC).replace(second=0, microsecond=0)
         self._due_dates = 0
 
@@ -30,16 +33,16 @@ class Asking:
         return list(self._ids)
 
     def next_due(self, *, hours: float = 3) -> datetime:
-        """A minute that no other task of this person was ever due at."""
+        """A minute that none of this person's tasks has been due at, until all that are soon enough have been used."""
         self._due_dates += 1
-        return self._began_at + timedelta(hours=hours, minutes=self._due_dates)
+        return self._began_at + timedelta(hours=hours, minutes=self._due_dates % MINUTES)
 
     def add(self, *, due_at: datetime | None = None, to_be_told: bool = True) -> str:
         word, due_at = f"{self.prefix}-{len(self._ids)}", due_at or self.next_due()
         asked_at = time.monotonic()
         body = {"title": f"{word} is due", "due_at": due_at.isoformat(), "timezone": "UTC"}
         task = self.fleet.api(self.user, "POST", "tasks/", body, **{"Idempotency-Key": word})
-        self._ids[word] = task["id"]
+        self._ids[word], self._dues[word] = task["id"], due_at
         self.ledger.grant(word, due=in_words(due_at) if to_be_told else "", asked_at=asked_at)
         return word
 
@@ -50,9 +53,13 @@ class Asking:
     def id_of(self, word: str) -> int:
         return self._ids[word]
 
+    def due_at(self, word: str) -> datetime:
+        return self._dues[word]
+
     def move(self, word: str, due_at: datetime) -> None:
         with self.ledger.change(word, due=in_words(due_at)):
             self._ask("PATCH", word, body={"due_at": due_at.isoformat()})
+        self._dues[word] = due_at
 
     def complete(self, word: str) -> None:
         with self.ledger.change(word, is_open=False):

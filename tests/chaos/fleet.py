@@ -1,5 +1,6 @@
-"""The system under test, as in production: one web, two beats, three workers, PostgreSQL and Valkey, each a process group
-of its own, and a supervisor that starts again what has died.
+"""The system under test, as in production: one web, two beats, three workers, PostgreSQL and Valkey.
+
+Each is a process group of its own, and a supervisor starts again what has died.
 """
 
 import json
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,7 +28,7 @@ from launcher.postgres import PostgreSQL
 from launcher.server import Server, clean_environment
 from launcher.valkey import Valkey
 from tests.chaos.armory import Armory
-from tests.chaos.ledger import Handing, Ledger, Row, Verdict, in_words, read_trace
+from tests.chaos.ledger import Handing, Ledger, Row, Verdict, read_trace
 from tests.chaos.mail_server import MailServer
 from tests.chaos.processes import children, is_alive
 from tests.e2e.service import COMMANDS, PASSWORD, ROOT, free_port
@@ -53,8 +55,8 @@ import json
 from django.contrib.auth.models import User
 from accounts.services import create_token
 names = json.loads({names!r})
-users = [User.objects.create(username=name, email=name + "@example.org", password="!") for name in names]
-print("TOKENS " + json.dumps({{user.username: [user.pk, create_token(user)[1]] for user in users}}))
+people = [User.objects.get_or_create(username=name, email=name + "@example.org")[0] for name in names]
+print("TOKENS " + json.dumps({{person.username: [person.pk, create_token(person)[1]] for person in people}}))
 """
 
 
@@ -217,6 +219,7 @@ class Fleet:
             "EMAIL_URL": self.mail.url, "EMAIL_FROM": "Taskapp <reminders@tasks.example.org>",
             "DATA_DIR": str(self.directory / "data"), "PORT": str(self.port), "PUBLIC_URL": self.url,
             "SECRET_KEY": self._secret, "LOG_LEVEL": "INFO", "LOG_FORMAT": "json", "WORKER_CONCURRENCY": "2",
+            "TIME_ZONE": "UTC", "REMINDER_WINDOW_HOURS": "24", "DEBUG": "",
             "ADMIN_USERNAME": "root", "ADMIN_PASSWORD": PASSWORD, "ADMIN_EMAIL": "root@example.org",
             "DELIVERY_LEASE_SECONDS": str(LEASE_SECONDS), "DELIVERY_BATCH_SIZE": "10",
             "DELIVERY_BACKOFF_SECONDS": "1", "DELIVERY_BACKOFF_MAX_SECONDS": "4", "DELIVERY_MAX_ATTEMPTS": "100",
@@ -284,13 +287,12 @@ class Fleet:
             except HTTPError as error:
                 if error.code == 404 and method == "DELETE":
                     return None
-                assert error.code >= 500, f"{method} {path}: {error.code} {error.read().decode()}"
-                last: Exception = error
-            except (OSError, ValueError) as error:
-                last = error
-            except Exception as error:  # http.client's, of an answer that breaks off
-                last = error
-            assert time.monotonic() < end, f"{method} {path} is not granted within {within:g} s: {last!r}"
+                last = f"{error.code} {error.read().decode()}"
+                if error.code < 500:
+                    raise AssertionError(f"{method} {path}: {last}") from error
+            except (OSError, HTTPException, ValueError) as error:
+                last = repr(error)
+            assert time.monotonic() < end, f"{method} {path} is not granted within {within:g} s: {last}"
             time.sleep(0.1)
 
     def sql(self, statement: str, parameters: Any = None) -> list[Any]:

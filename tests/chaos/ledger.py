@@ -122,6 +122,10 @@ class Ledger:
         """Its recipient is one that the mail server refuses for good."""
         self._may_fail.add(word)
 
+    @property
+    def excused(self) -> int:
+        return len(self._may_fail)
+
     def last(self, word: str) -> State:
         return self._states[word][-1]
 
@@ -160,9 +164,7 @@ class Ledger:
                 words = f"{about[0]}: {about[1]} was set {self._times_set[about]} times, but announced by"
                 verdict.doubled.append(f"{words} {len(distinct)} messages")
 
-    def _announced_too_late(
-        self, own: list[Accepted], handings: list[Handing], rows: dict[str, Row]
-    ) -> Iterator[str]:
+    def _announced_too_late(self, own: list[Accepted], handings: list[Handing], rows: dict[str, Row]) -> Iterator[str]:
         by_delivery: dict[int, list[Handing]] = defaultdict(list)
         for handing in handings:
             by_delivery[handing.delivery].append(handing)

@@ -1,7 +1,7 @@
 """Every failpoint, and what becomes of twenty reminders when the process that comes there is killed.
 
-One row at a time: the fleet is at rest, the point is armed, work is given, the process dies at the point, the supervisor
-starts it again, and everything drains. Then the mail server's book is compared with the ledger.
+One row at a time: the fleet is at rest, the point is armed, work is given, the process dies at the point, the
+supervisor starts it again, and everything drains. Then the mail server's book is compared with the ledger.
 """
 
 import time
