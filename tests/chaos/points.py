@@ -48,8 +48,7 @@ def literals(expression: ast.AST, function: ast.AST) -> list[str]:
         return [
             text
             for node in ast.walk(function)
-            if isinstance(node, ast.Assign)
-            and any(getattr(target, "id", "") == expression.id for target in node.targets)
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == expression.id
             for text in literals(node.value, function)
         ]
     return []

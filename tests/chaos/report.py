@@ -15,15 +15,16 @@ INTRODUCTION = """\
 # Crash matrix
 
 What becomes of reminders when processes are killed, servers fail and clocks jump. The system under test runs as in
-production: one web process, two beats, three workers, PostgreSQL and Valkey, and a supervisor that starts again what has
-died. Lost and doubled are counted at the mail server, against what the API had granted.
+production: one web process, two beats, three workers, PostgreSQL and Valkey, and a supervisor that starts again what
+has died. Lost and doubled are counted at the mail server, against what the API had granted.
 
 - **lost**: the last state that was granted for a task wants to be announced, and no message announces it.
-- **repeated**: a Message-ID was accepted again, and its delivery bears the mark `unknown_outcome`: the one case in which
-  that may happen ([lifecycle](lifecycle.md#delivery)).
+- **repeated**: a Message-ID was accepted again, and its delivery bears the mark `unknown_outcome`: the one case in
+  which that may happen ([lifecycle](lifecycle.md#delivery)).
 - **doubled**: the same without that mark, or a due date that was announced by more messages than it was set times.
 - **too late**: a message announced what a change, granted before its last check began, had taken back.
-- **back after**: seconds from the kill until the last message that was due had been accepted. A lease is {lease} s here.
+- **back after**: seconds from the kill until the last message that was due had been accepted. A lease is {lease} s
+  here.
 """
 
 

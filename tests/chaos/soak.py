@@ -60,7 +60,7 @@ class Soak:
         self.changes = 0
         self._began = 0.0
         self._is_over = threading.Event()
-        self._latest_clock = 0
+        self._clock = self._latest_clock = 0
 
     def run(self, *, drain_seconds: float) -> Outcome:
         self._began = time.monotonic()
@@ -215,9 +215,9 @@ class Soak:
         self._is_over.wait(2)
 
     def _step_clock(self, random: Random) -> None:
-        seconds = random.choice(CLOCK_STEPS)
+        seconds = random.choice([each for each in CLOCK_STEPS if each != self._clock])
         self.log(f"the clock of PostgreSQL is set to {seconds:+d} s")
-        self._latest_clock = max(self._latest_clock, seconds)
+        self._clock, self._latest_clock = seconds, max(self._latest_clock, seconds)
         self.fleet.set_clock(seconds)
 
     def _mood(self, mood: Mood) -> Callable[[Random], None]:

@@ -20,13 +20,11 @@ def test_every_point_of_the_product_is_in_a_row_of_the_matrix_or_has_a_reason_no
 
 
 def test_every_row_has_a_point_of_the_product_or_a_job_on_its_way():
-    jobs = {
-        f"{verb} {job}" for verb in ("publishing", "published", "received") for job in (matrix.SWEEP, matrix.DELIVER)
-    }
+    verbs, jobs = ("publishing", "published", "received"), (matrix.SWEEP, matrix.DELIVER)
 
     in_rows = {row.point for row in matrix.ROWS}
 
-    assert in_rows - points.in_product() == jobs
+    assert in_rows - points.in_product() == {f"{verb} {job}" for verb in verbs for job in jobs}
 
 
 def test_nothing_in_the_product_replaces_what_stands_behind_a_point():
