@@ -72,7 +72,7 @@ def with_a_fleet(name: str, part: Callable[[Fleet], Any], environ: dict[str, str
     directory = Path(tempfile.mkdtemp(prefix=f"taskapp-chaos-{name}-"))
     say(f"--- {name}, in {directory}")
     try:
-        with MailServer() as mail, Fleet(directory, mail, **environ) as fleet:
+        with MailServer() as mail, Fleet(directory, mail, own_clock=name == "soak", **environ) as fleet:
             outcome = part(fleet)
     except BaseException:
         say(f"the logs are in {directory}")

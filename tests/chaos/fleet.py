@@ -104,11 +104,12 @@ class Program:
 class Fleet:
     """Entered, everything runs and is ready. `api` talks to it as one of its users, until it is granted."""
 
-    def __init__(self, directory: Path, mail: MailServer, **environ: str) -> None:
+    def __init__(self, directory: Path, mail: MailServer, *, own_clock: bool = False, **environ: str) -> None:
+        """`own_clock`: PostgreSQL's clock can be set, where libfaketime is installed. It makes PostgreSQL slower."""
         self.directory = directory
         self.mail = mail
         self.armory = Armory(directory / "armory")
-        self.has_own_clock = FAKETIME.exists()
+        self.has_own_clock = own_clock and FAKETIME.exists()
         self.users: dict[str, tuple[int, str]] = {}
         self.port = free_port()
         self._servers: dict[str, Server] = {}

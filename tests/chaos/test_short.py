@@ -15,7 +15,7 @@ SEED, SECONDS = 7, 15
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory):
     directory = tmp_path_factory.mktemp("chaos")
-    with MailServer() as mail, Fleet(directory, mail) as fleet:
+    with MailServer() as mail, Fleet(directory, mail, own_clock=True) as fleet:
         fleet.add_users([*soak.PEOPLE, soak.REFUSED])
         yield fleet
 
