@@ -46,7 +46,8 @@ LEASE_SECONDS = 4
 
 UNREST = """
     SELECT (SELECT count(*) FROM reminders_taskchange), (SELECT count(*) FROM reminders_rulechange),
-           (SELECT count(*) FROM reminders_reminder WHERE status = 'planned' AND remind_at <= clock_timestamp()),
+           (SELECT count(*) FROM reminders_reminder
+            WHERE status = 'planned' AND remind_at <= clock_timestamp() + interval '1 minute'),
            (SELECT count(*) FROM reminders_delivery WHERE status IN ('queued', 'leased'))
 """
 

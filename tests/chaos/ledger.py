@@ -4,6 +4,7 @@ The service's own tables have no say in it, with one exception: whether a delive
 which excuses a repeated message.
 
     lost          the last state that was granted for a task wants to be announced, and no message announces it
+    misled        one does, but a later message announced another due date
     doubled       a Message-ID was accepted again, without that mark; or a due date was announced by more messages than
                   it was set times
     too late      a message announced what a change, granted before its last check began, had taken back
@@ -78,12 +79,13 @@ class Verdict:
     repeated: int = 0
     """Repeated Message-IDs whose delivery bears the mark."""
     lost: list[str] = field(default_factory=list)
+    misled: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     too_late: list[str] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
-        return not (self.lost or self.doubled or self.too_late)
+        return not (self.lost or self.misled or self.doubled or self.too_late)
 
 
 def in_words(due_at: datetime) -> str:
@@ -136,15 +138,23 @@ class Ledger:
         return {word: due for word, due in lasts.items() if due and word not in self._may_fail}
 
     def missing(self, accepted: Iterable[Accepted]) -> list[str]:
-        announced = {(message.word, message.due) for message in accepted}
-        return [f"{word}: {due}" for word, due in self.wanted().items() if (word, due) not in announced]
+        """Tasks of which the last that was told is not what is wanted."""
+        told = {message.word: message.due for message in accepted}
+        return [word for word, due in self.wanted().items() if told.get(word) != due]
 
     def judge(self, accepted: list[Accepted], handings: list[Handing], rows: dict[str, Row]) -> Verdict:
         """Compare. `accepted` may hold messages of tasks that are not in this ledger; they are left out."""
         own = [message for message in accepted if message.word in self._states]
         wanted = self.wanted()
-        lost = self.missing(own)
+        announced = {(message.word, message.due) for message in own}
+        lost = [f"{word}: {due}" for word, due in wanted.items() if (word, due) not in announced]
         verdict = Verdict(due=len(wanted), received=len(wanted) - len(lost), messages=len(own), lost=lost)
+        told = {message.word: message.due for message in own}
+        verdict.misled = [
+            f"{word}: {due} is due, but the last message said {told[word]}"
+            for word, due in wanted.items()
+            if (word, due) in announced and told[word] != due
+        ]
         verdict.suppressed = len(self._states) - len(wanted) - len(self._may_fail)
         self._count_repeats(own, rows, verdict)
         verdict.too_late = list(self._announced_too_late(own, handings, rows))

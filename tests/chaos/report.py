@@ -19,6 +19,7 @@ production: one web process, two beats, three workers, PostgreSQL and Valkey, an
 has died. Lost and doubled are counted at the mail server, against what the API had granted.
 
 - **lost**: the last state that was granted for a task wants to be announced, and no message announces it.
+- **misled**: one does, but a later message announced another due date.
 - **repeated**: a Message-ID was accepted again, and its delivery bears the mark `unknown_outcome`: the one case in
   which that may happen ([lifecycle](lifecycle.md#delivery)).
 - **doubled**: the same without that mark, or a due date that was announced by more messages than it was set times.
@@ -87,6 +88,7 @@ def of_soak(outcome: soak.Outcome) -> str:
         ["Tasks of a recipient who was refused for good", outcome.excused],
         ["Messages accepted", verdict.messages],
         ["Lost", len(verdict.lost)],
+        ["Misled", len(verdict.misled)],
         ["Repeated, marked", verdict.repeated],
         ["Doubled", len(verdict.doubled)],
         ["Too late", len(verdict.too_late)],
