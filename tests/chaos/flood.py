@@ -22,6 +22,8 @@ REMINDERS = 200_000
 SMALL_OWNERS = 50
 SECONDS_PER_MESSAGE = 0.02
 PAUSE_BETWEEN_OWNERS = 0.8
+SECONDS = 60.0
+"""How long it is watched at least."""
 
 MOST_IN_REDIS = 64 + 8
 MOST_GROWTH = 150 * 2**20
@@ -111,6 +113,7 @@ def run(fleet: Fleet, *, number: int = REMINDERS, say: Callable[[str], None] = p
             eventually(lambda: not small.missing(fleet.mail.accepted), within=LONGEST_WAIT, every=0.5)
         except AssertionError:
             say(f"{len(small.missing(fleet.mail.accepted))} small owners still wait")
+        time.sleep(max(0.0, began + SECONDS - time.monotonic()))
     ended = time.monotonic()
     came = {message.word: message.at for message in fleet.mail.accepted}
     waits = sorted(came.get(word, ended) - small.last(word).granted_at for word in small.wanted())

@@ -102,13 +102,16 @@ class Ledger:
         self._may_fail: set[str] = set()
         self._lock = Lock()
 
-    def grant(self, word: str, *, due: str, is_open: bool = True, asked_at: float = 0.0) -> None:
-        """The service has said yes. `due` is empty for a due date of which nobody is to be told yet."""
+    def grant(
+        self, word: str, *, due: str, is_open: bool = True, asked_at: float, granted_at: float | None = None
+    ) -> None:
+        """The service has said yes, now or then. `due` is empty where nobody is to be told yet."""
+        granted_at = time.monotonic() if granted_at is None else granted_at
         with self._lock:
             states = self._states.setdefault(word, [])
             if not states or states[-1].due != due:
                 self._times_set[word, due] += 1
-            states.append(State(due, is_open, asked_at, time.monotonic()))
+            states.append(State(due, is_open, asked_at, granted_at))
 
     @contextmanager
     def change(self, word: str, *, due: str | None = None, is_open: bool | None = None) -> Iterator[None]:

@@ -2,8 +2,6 @@
 
 import ast
 
-import pytest
-
 from tests.broker import quiet_broker
 from tests.chaos import matrix, points
 from tests.chaos.armory import Armory
@@ -40,19 +38,18 @@ def test_nothing_in_the_product_replaces_what_stands_behind_a_point():
     assert stores == ["work/failpoints.py"]
 
 
-@pytest.mark.parametrize("point", ["sweep begun"])
-def test_a_worker_that_is_started_as_ever_passes_an_armed_point(tmp_path, point):
-    """The same environment and the same files as those with which the harness arms its own."""
+def test_a_worker_that_is_started_as_ever_passes_an_armed_point(tmp_path):
+    """In the same environment, and with the same files, as those that the harness starts."""
     for name in ("armory", "ready", "data"):
         (tmp_path / name).mkdir(mode=0o700)
     armory = Armory(tmp_path / "armory")
     armed = {"CHAOS_DIRECTORY": str(tmp_path), "CHAOS_PROCESS": "celery-worker", "CHAOS_HARNESS": "1"}
     code = "from reminders.tasks import send_due_soon_reminders; send_due_soon_reminders.delay().get(timeout=60)"
     with quiet_broker(broker_url(number=5)), Service(tmp_path / "data", **armed) as service:
-        armory.arm(point)
+        armory.arm("sweep begun")
 
         service.start("celery-worker")
         service.manage("shell", "-v0", stdin=code)
 
-    assert armory.shot(point) is None
-    assert armory.is_armed(point)
+    assert armory.shot("sweep begun") is None
+    assert armory.is_armed("sweep begun")
