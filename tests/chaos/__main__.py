@@ -3,6 +3,7 @@ doubled, or announced too late.
 """
 
 import argparse
+import shlex
 import shutil
 import sys
 import tempfile
@@ -47,8 +48,9 @@ def main() -> int:
         for name in PARTS
         if name in (chosen.only or PARTS)
     }
+    command = shlex.join(["python", "-m", "tests.chaos", *sys.argv[1:]])
     text = report.document(
-        command=command(chosen), rows=outcomes.get("matrix"), soaked=outcomes.get("soak"),
+        command=command, rows=outcomes.get("matrix"), soaked=outcomes.get("soak"),
         killed=outcomes.get("kills"), flooded=outcomes.get("flood"), lease_seconds=LEASE_SECONDS,
     )  # fmt: skip
     print(f"\n{text}")
@@ -82,11 +84,6 @@ def with_a_fleet(name: str, part: Callable[[Fleet], Any], environ: dict[str, str
     elif not keep:
         shutil.rmtree(directory)
     return outcome
-
-
-def command(chosen: argparse.Namespace) -> str:
-    only = "".join(f" --only {name}" for name in chosen.only or ())
-    return f"python -m tests.chaos --seed {chosen.seed}{only}"
 
 
 def say(words: str) -> None:

@@ -51,6 +51,10 @@ class Armory:
             with suppress(FileNotFoundError):
                 os.unlink(self._path(point, end))
 
+    def clear(self) -> None:
+        for path in Path(self._directory).iterdir():
+            path.unlink(missing_ok=True)
+
     def shot(self, point: str) -> Shot | None:
         """Who has acted at the point since it was armed."""
         with suppress(FileNotFoundError):

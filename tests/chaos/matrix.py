@@ -295,7 +295,7 @@ def run_row(fleet: Fleet, row: Row, number: int) -> Outcome:
     finally:
         fleet.mail.be(Mood.WELL)
         fleet.mail.no_such_user.clear()
-        fleet.armory.disarm(row.point)
+        fleet.armory.clear()
         if shot and shot.action == FREEZE:
             fleet[shot.process].thaw()
     fleet.drain(case.ledger, within=DRAIN_SECONDS)
