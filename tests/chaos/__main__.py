@@ -24,6 +24,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--only", action="append", choices=PARTS, help="run this part; may be given again")
     parser.add_argument("--point", action="append", help="of the matrix, the rows of this point alone")
+    parser.add_argument("--action", default="", help="of the matrix, the rows whose action begins so")
     parser.add_argument("--seed", type=int, default=20261122, help="of the faults at random")
     parser.add_argument("--soak-seconds", type=float, default=180)
     parser.add_argument("--kills-reminders", type=int, default=kills.REMINDERS)
@@ -37,7 +38,7 @@ def main() -> int:
     chosen = arguments()
     began = time.monotonic()
     parts: dict[str, Callable[[Fleet], Any]] = {
-        "matrix": lambda fleet: matrix.run(fleet, rows_of(chosen.point), say=say),
+        "matrix": lambda fleet: matrix.run(fleet, rows_of(chosen.point, chosen.action), say=say),
         "soak": lambda fleet: soak.run(fleet, seed=chosen.seed, seconds=chosen.soak_seconds, say=say),
         "kills": lambda fleet: kills.run(fleet, number=chosen.kills_reminders, say=say),
         "flood": lambda fleet: flood.run(fleet, number=chosen.flood_reminders, say=say),
@@ -66,8 +67,8 @@ def is_good(outcome: Any) -> bool:
     return all(row.is_good for row in outcome) if isinstance(outcome, list) else outcome.is_good
 
 
-def rows_of(points: list[str] | None) -> list[matrix.Row]:
-    return [row for row in matrix.ROWS if not points or row.point in points]
+def rows_of(points: list[str] | None, action: str) -> list[matrix.Row]:
+    return [row for row in matrix.ROWS if (not points or row.point in points) and row.action.startswith(action)]
 
 
 def with_a_fleet(name: str, part: Callable[[Fleet], Any], environ: dict[str, str], *, keep: bool) -> Any:

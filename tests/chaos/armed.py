@@ -57,10 +57,14 @@ def arm() -> None:
     def ready(**_: Any) -> None:
         (DIRECTORY / "ready" / NAME).write_text(str(os.getpid()))
 
+    def finished(**_: Any) -> None:
+        (DIRECTORY / "finished" / str(os.getpid())).write_text(str(time.monotonic()))
+
     failpoints.at_point = at_point
     signals.before_task_publish.connect(at_signal("publishing"), weak=False)
     signals.after_task_publish.connect(at_signal("published"), weak=False)
     signals.task_received.connect(at_signal("received"), weak=False)
+    signals.task_postrun.connect(finished, weak=False)
     signals.worker_ready.connect(ready, weak=False)
     signals.beat_init.connect(ready, weak=False)
 

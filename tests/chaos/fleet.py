@@ -123,7 +123,7 @@ class Fleet:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        for name in ("armory", "ready", "data"):
+        for name in ("armory", "ready", "finished", "data"):
             (self.directory / name).mkdir(mode=0o700)
         self.set_clock(0)
         (self.directory / "trace").touch()
@@ -341,6 +341,11 @@ class Fleet:
 
     def handings(self) -> list[Handing]:
         return read_trace(self.directory / "trace")
+
+    def until_finished(self, pid: int, *, after: float) -> None:
+        """A worker's child has come to the end of a job since then."""
+        path = self.directory / "finished" / str(pid)
+        eventually(lambda: float(path.read_text()) > after, within=30)
 
     def until_dead(self, pid: int) -> None:
         eventually(lambda: not is_alive(pid), within=10)

@@ -13,7 +13,7 @@ import psycopg
 
 from tests.chaos.armory import FREEZE, KILL_CHILD, KILL_GROUP, Shot
 from tests.chaos.asking import Asking
-from tests.chaos.fleet import LEASE_SECONDS, Fleet
+from tests.chaos.fleet import Fleet
 from tests.chaos.ledger import Ledger, Verdict, in_words
 from tests.chaos.mail_server import Mood
 from tests.waiting import eventually
@@ -228,13 +228,15 @@ def rule_changed(case: Case) -> None:
 
 
 def frozen_at(case: Case) -> None:
-    """It sleeps until another worker has done its work, and for longer than the lease in any case."""
+    """It sleeps until its lease is over and another worker has done its work, and then goes on where it was."""
     case.arm()
     case.asking.add_many(TASKS)
     shot = case.until_shot()
     case.until_announced()
-    eventually(lambda: time.monotonic() - shot.at > LEASE_SECONDS, within=2 * LEASE_SECONDS)
+    case.until_at_rest()
+    thawed_at = time.monotonic()
     case.fleet[shot.process].thaw()
+    case.fleet.until_finished(shot.pid, after=thawed_at)
 
 
 def rows_of(*points: str, scenario: Scenario = due_tasks, hit: int = 1) -> list[Row]:
