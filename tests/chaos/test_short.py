@@ -9,7 +9,7 @@ from tests.chaos.mail_server import MailServer
 POINTS = ["changes planned", "delivery queued", "delivery claimed", "text sent", "dot sent", "message accepted"]
 ROWS = [row for row in matrix.KILLS if row.point in POINTS]
 
-SEED, SECONDS = 7, 15
+SEED, SECONDS = 45, 15
 
 
 @pytest.fixture(scope="module")
