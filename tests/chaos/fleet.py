@@ -30,17 +30,15 @@ from launcher.valkey import Valkey
 from tests.chaos.armory import Armory
 from tests.chaos.ledger import Handing, Ledger, Row, Verdict, read_trace
 from tests.chaos.mail_server import MailServer
-from tests.chaos.processes import children, is_alive
+from tests.chaos.processes import Program, children, is_alive
 from tests.e2e.service import COMMANDS, PASSWORD, ROOT, free_port
 from tests.waiting import eventually
 
 WEB, BEATS, WORKERS = "web", ["celery-beat#1", "celery-beat#2"], [f"celery-worker#{n}" for n in (1, 2, 3)]
 PROCESSES = [WEB, *BEATS, *WORKERS]
 
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
-
-RESTART_AFTER = 0.3
-"""Seconds between a death and the new start, as a supervisor takes them."""
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+"""Where Debian's package libfaketime has it."""
 
 LEASE_SECONDS = 4
 
@@ -61,47 +59,6 @@ print("TOKENS " + json.dumps({{person.username: [person.pk, create_token(person)
 """
 
 
-class Program:
-    """One process group. `is_wanted` says that the supervisor starts it again when it has died."""
-
-    def __init__(self, name: str, start: Callable[[], "subprocess.Popen[bytes]"]) -> None:
-        self.name = name
-        self.is_wanted = True
-        self.restarts = -1
-        self._start = start
-        self._process: subprocess.Popen[bytes] | None = None
-        self._died_at = float("-inf")
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid if self._process and self._process.poll() is None else 0
-
-    def tick(self) -> None:
-        if self._process is not None and self._process.poll() is not None:
-            self._process, self._died_at = None, time.monotonic()
-        if self._process is None and self.is_wanted and time.monotonic() - self._died_at > RESTART_AFTER:
-            self._process = self._start()
-            self.restarts += 1
-
-    def signal(self, number: int) -> None:
-        """To the whole group."""
-        if self.pid:
-            with suppress(ProcessLookupError):
-                os.killpg(self.pid, number)
-
-    def thaw(self) -> None:
-        self.signal(signal.SIGCONT)
-
-    def end(self) -> None:
-        self.is_wanted = False
-        process = self._process
-        if process is not None:
-            for number in (signal.SIGKILL, signal.SIGCONT):
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, number)
-            process.wait()
-
-
 class Fleet:
     """Entered, everything runs and is ready. `api` talks to it as one of its users, until it is granted."""
 
@@ -110,7 +67,7 @@ class Fleet:
         self.directory = directory
         self.mail = mail
         self.armory = Armory(directory / "armory")
-        self.has_own_clock = own_clock and FAKETIME.exists()
+        self.has_own_clock = own_clock and FAKETIME is not None
         self.users: dict[str, tuple[int, str]] = {}
         self.port = free_port()
         self._servers: dict[str, Server] = {}

@@ -63,6 +63,10 @@ class Row:
     scenario: Scenario
     hit: int = 1
     action: str = KILL_GROUP
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.point}, {self.note}" if self.note else self.point
 
 
 @dataclass
@@ -98,7 +102,7 @@ def in_a_mood(mood: Mood) -> Scenario:
 
 
 def after_a_mood(mood: Mood) -> Scenario:
-    """The mail server is well again, which the next probe finds out."""
+    """The mail server is well again, which a probe finds out."""
 
     def scenario(case: Case) -> None:
         case.mail.be(mood)
@@ -276,7 +280,9 @@ FREEZES = [
     replace(row, action=FREEZE, scenario=frozen_at) for row in KILLS if row.point in WORTH_SLEEPING_AT
 ]  # fmt: skip
 
-ROWS = [*KILLS, *CHILD_KILLS, *FREEZES]
+PROBES = [Row("delivery checked", after_a_mood(Mood.REFUSE), note="of a probe")]
+
+ROWS = [*KILLS, *CHILD_KILLS, *FREEZES, *PROBES]
 
 NOT_ON_THE_WAY = {
     "reminder sent ahead": "a person's request, in one transaction: the same as at 'task saving'",
@@ -317,7 +323,7 @@ def run(fleet: Fleet, rows: list[Row] = ROWS, *, say: Callable[[str], None] = pr
         outcome = run_row(fleet, row, number)
         outcomes.append(outcome)
         took = time.monotonic() - began
-        said = f"{'ok ' if outcome.is_good else 'RED'} {row.point}, {row.action}: {outcome.verdict.received} of"
+        said = f"{'ok ' if outcome.is_good else 'RED'} {row}, {row.action}: {outcome.verdict.received} of"
         say(f"{said} {outcome.verdict.due}, back after {outcome.recovery_seconds:.1f} s, row took {took:.1f} s")
         if not outcome.is_good:
             say(f"    {outcome.error} {outcome.verdict}")

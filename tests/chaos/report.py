@@ -16,7 +16,9 @@ INTRODUCTION = """\
 
 What becomes of reminders when processes are killed, servers fail and clocks jump. The system under test runs as in
 production: one web process, two beats, three workers, PostgreSQL and Valkey, and a supervisor that starts again what
-has died. Lost and doubled are counted at the mail server, against what the API had granted.
+has died. Lost and doubled are counted at the mail server, against what the API had granted. A point is a step of the
+[lifecycle](lifecycle.md), a moment within one, or a message to a worker; only the harness, which is no part of an
+installation, can arm one.
 
 - **lost**: the last state that was granted for a task wants to be announced, and no message announces it.
 - **misled**: one does, but a later message announced another due date.
@@ -66,7 +68,7 @@ def of_matrix(rows: list[matrix.Outcome]) -> str:
     head = ["Point", "What happens there", "To", "Due", "Received", "Lost", "Repeated", "Doubled", "Too late"]
     lines = [
         [
-            row.row.point, row.row.action, row.shot.process.replace("#", " ") if row.shot else "**not reached**",
+            row.row, row.row.action, row.shot.process.replace("#", " ") if row.shot else "**not reached**",
             row.verdict.due, row.verdict.received, len(row.verdict.lost), row.verdict.repeated,
             len(row.verdict.doubled), len(row.verdict.too_late), f"{max(0.0, row.recovery_seconds):.1f} s",
         ]
