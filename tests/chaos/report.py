@@ -1,0 +1,158 @@
+"""The tables as Markdown: what docs/crash-matrix.md is made of."""
+
+import platform
+import subprocess
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import celery
+import django
+
+from launcher import binaries
+from tests.chaos import flood, kills, matrix, soak
+
+INTRODUCTION = """\
+# Crash matrix
+
+What becomes of reminders when processes are killed, servers fail and clocks jump. The system under test runs as in
+production: one web process, two beats, three workers, PostgreSQL and Valkey, and a supervisor that starts again what
+has died. Lost and doubled are counted at the mail server, against what the API had granted. A point is a step of the
+[lifecycle](lifecycle.md), a moment within one, or a message to a worker; only the harness, which is no part of an
+installation, can arm one.
+
+- **lost**: the last state that was granted for a task wants to be announced, and no message announces it.
+- **misled**: one does, but a later message announced another due date.
+- **repeated**: a Message-ID was accepted again, and its delivery bears the mark `unknown_outcome`: the one case in
+  which that may happen ([lifecycle](lifecycle.md#delivery)).
+- **doubled**: the same without that mark, or a due date that was announced by more messages than it was set times.
+- **too late**: a message announced what a change, granted before its last check began, had taken back.
+- **back after**: seconds from the kill until the last message that was due had been accepted. A lease is {lease} s
+  here.
+"""
+
+
+def document(
+    *,
+    command: str,
+    rows: list[matrix.Outcome] | None = None,
+    soaked: soak.Outcome | None = None,
+    killed: kills.Outcome | None = None,
+    flooded: flood.Outcome | None = None,
+    lease_seconds: int,
+) -> str:
+    parts = [INTRODUCTION.format(lease=lease_seconds), of_the_run(command)]
+    parts += [of_matrix(rows)] if rows else []
+    parts += [of_soak(soaked)] if soaked else []
+    parts += [of_kills(killed)] if killed else []
+    parts += [of_flood(flooded)] if flooded else []
+    return "\n".join(parts)
+
+
+def of_the_run(command: str) -> str:
+    versions = {
+        "Python": platform.python_version(), "Django": django.__version__, "Celery": celery.__version__,
+        "PostgreSQL": binaries.version(binaries.postgres()).split()[-1],
+        "Valkey": binaries.version(binaries.valkey()).split("v=")[-1].split()[0],
+    }  # fmt: skip
+    words = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"Made by `{command}` on {datetime.now(UTC):%Y-%m-%d}, at commit {commit()}, with {words}.\n"
+
+
+def commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def of_matrix(rows: list[matrix.Outcome]) -> str:
+    head = ["Point", "What happens there", "To", "Due", "Received", "Lost", "Repeated", "Doubled", "Too late"]
+    lines = [
+        [
+            row.row, row.row.action, row.shot.process.replace("#", " ") if row.shot else "**not reached**",
+            row.verdict.due, row.verdict.received, len(row.verdict.lost), row.verdict.repeated,
+            len(row.verdict.doubled), len(row.verdict.too_late), f"{max(0.0, row.recovery_seconds):.1f} s",
+        ]
+        for row in rows
+    ]  # fmt: skip
+    good = sum(row.is_good for row in rows)
+    words = f"{len(rows)} rows, of which {good} are as they should be.\n"
+    return f"## Every point\n\n{words}\n{table([*head, 'Back after'], lines)}\n"
+
+
+def of_soak(outcome: soak.Outcome) -> str:
+    verdict = outcome.verdict
+    facts = [
+        ["Seconds of faults", f"{outcome.seconds:g}"],
+        ["Requests that were granted", outcome.changes],
+        ["Tasks that were due in the end", verdict.due],
+        ["Of those announced", verdict.received],
+        ["Tasks that were done or deleted in the end", verdict.suppressed],
+        ["Tasks of a recipient who was refused for good", outcome.excused],
+        ["Messages accepted", verdict.messages],
+        ["Lost", len(verdict.lost)],
+        ["Misled", len(verdict.misled)],
+        ["Repeated, marked", verdict.repeated],
+        ["Doubled", len(verdict.doubled)],
+        ["Too late", len(verdict.too_late)],
+        ["Seconds until all was settled, once healed", f"{outcome.drain_seconds:.1f}"],
+    ]
+    faults = sorted(outcome.faults.items())
+    return "\n".join([
+        f"## Faults at random\n\nSeed {outcome.seed}.\n",
+        table(["What", "Number"], facts), "", table(["Fault", "Times"], faults), "",
+    ])  # fmt: skip
+
+
+def of_kills(outcome: kills.Outcome) -> str:
+    verdict = outcome.verdict
+    facts = [
+        ["Reminders", verdict.due],
+        ["Of those announced", verdict.received],
+        ["Workers killed", outcome.kills],
+        ["FLUSHALL", outcome.flushes],
+        ["Lost", len(verdict.lost)],
+        ["Repeated, marked", verdict.repeated],
+        ["Repeated, and no kill explains it", len(outcome.unexplained)],
+        ["Doubled", len(verdict.doubled)],
+        ["Seconds", f"{outcome.seconds:.0f}"],
+        ["Messages a second", f"{outcome.rate:.0f}"],
+    ]
+    words = "One of three workers is killed every 5 s, and Redis emptied every 20 s, until all have arrived.\n"
+    return f"## A backlog while workers die\n\n{words}\n{table(['What', 'Number'], facts)}\n"
+
+
+def of_flood(outcome: flood.Outcome) -> str:
+    growth = [[f"Growth of {kind}, MB", f"{size / 2**20:.0f}"] for kind, size in sorted(outcome.growth.items())]
+    facts = [
+        ["Reminders due at once", outcome.number],
+        ["Seconds watched", f"{outcome.seconds:.0f}"],
+        ["Messages accepted meanwhile", outcome.messages],
+        ["Most messages in Redis", outcome.most_in_redis],
+        *growth,
+        ["Small owners", len(outcome.waits)],
+        ["Their median wait, s", f"{outcome.median_wait:.1f}"],
+        ["Their longest wait, s", f"{outcome.waits[-1]:.1f}"],
+    ]
+    words = "One person has them all; fifty others have one each, put in meanwhile. The mail server takes 20 ms each.\n"
+    wrong = "".join(f"\n**{each}**\n" for each in outcome.wrong)
+    return f"## A flood\n\n{words}\n{table(['What', 'Number'], facts)}\n{wrong}"
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """Aligned; columns of numbers to the right."""
+    rows = [list(map(str, line)) for line in lines]
+    widths = [max(len(row[column]) for row in [list(head), *rows]) for column in range(len(head))]
+    numeric = [all(row[column][:1].isdigit() for row in rows) for column in range(len(head))]
+
+    def line_of(cells: Sequence[str]) -> str:
+        fitted = [
+            cell.rjust(width) if is_numeric else cell.ljust(width)
+            for cell, width, is_numeric in zip(cells, widths, numeric, strict=True)
+        ]
+        return f"| {' | '.join(fitted)} |"
+
+    rule = [
+        "-" * (width - 1) + ":" if is_numeric else "-" * width
+        for width, is_numeric in zip(widths, numeric, strict=True)
+    ]
+    return "\n".join([line_of(head), line_of(rule), *map(line_of, rows)])

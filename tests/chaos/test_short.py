@@ -1,0 +1,38 @@
+"""The crash tests in short: some points, some seconds of faults. `make chaos` runs all of it."""
+
+import pytest
+
+from tests.chaos import matrix, soak
+from tests.chaos.fleet import Fleet
+from tests.chaos.mail_server import MailServer
+
+POINTS = ["changes planned", "delivery queued", "delivery claimed", "text sent", "dot sent", "message accepted"]
+ROWS = [row for row in matrix.KILLS if row.point in POINTS]
+
+SEED, SECONDS = 45, 15
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("chaos")
+    with MailServer() as mail, Fleet(directory, mail, own_clock=True) as fleet:
+        fleet.add_users([*soak.PEOPLE, soak.REFUSED])
+        yield fleet
+
+
+@pytest.mark.parametrize("row", ROWS, ids=POINTS)
+def test_a_process_that_is_killed_at_this_point_loses_and_doubles_nothing(fleet, row):
+    outcome = matrix.run_row(fleet, row, matrix.ROWS.index(row))
+
+    assert outcome.error == ""
+    assert outcome.verdict.is_good, outcome.verdict
+    assert outcome.verdict.received == matrix.TASKS
+
+
+@pytest.mark.system("libfaketime")  # for the clock that jumps
+def test_faults_at_random_lose_and_double_nothing(fleet):
+    outcome = soak.run(fleet, seed=SEED, seconds=SECONDS, drain_seconds=120)
+
+    assert outcome.errors == []
+    assert outcome.verdict.is_good, outcome.verdict
+    assert outcome.faults
