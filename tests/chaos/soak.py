@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tests.chaos.asking import Asking
-from tests.chaos.fleet import BEATS, LEASE_SECONDS, WEB, WORKERS, Fleet
+from tests.chaos.fleet import BEATS, LEASE_SECONDS, PROCESSES, WEB, WORKERS, Fleet
 from tests.chaos.ledger import Ledger, Verdict
 from tests.chaos.mail_server import Mood
 from tests.chaos.processes import children
@@ -133,6 +133,7 @@ class Soak:
             Fault("kill -9 of a worker's child", self._kill_child),
             Fault("kill -9 of a beat", lambda random: self._kill(random.choice(BEATS))),
             Fault("kill -9 of the web process", lambda random: self._kill(WEB)),
+            Fault("kill -9 of everything, as with its supervisor", self._kill_all),
             Fault("a worker frozen for longer than a lease", self._freeze_worker),
             Fault("a worker's child frozen for longer than a lease", self._freeze_child),
         ]
@@ -154,6 +155,12 @@ class Soak:
     def _kill(self, name: str) -> None:
         self.log(f"kill -9 of {name}, pid {self.fleet[name].pid}")
         self.fleet[name].signal(signal.SIGKILL)
+
+    def _kill_all(self, random: Random) -> None:
+        """All at once: what the death of a supervisor or of a machine comes to."""
+        self.log("kill -9 of web, beats and workers at once")
+        for name in PROCESSES:
+            self.fleet[name].signal(signal.SIGKILL)
 
     def _a_child(self, random: Random) -> int:
         own = [pid for name in WORKERS for pid in sorted(children(self.fleet[name].pid))]

@@ -74,7 +74,7 @@ def write(file: Path, text: str) -> None:
 
 
 def run(tests: list[str], copy: Path, environ: dict[str, str]) -> int:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--durations=0", "--timeout=60", *tests]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--durations=0", "--timeout=120", *tests]
     done = subprocess.run(command, cwd=copy, env=environ, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode not in {0, 1}:
         print(done.stdout[-3000:], done.stderr[-1000:])

@@ -237,6 +237,28 @@ PATCHES = [
         "if not other.ok and other.name in reminders_health.NEEDS[name]", "if False",
         f"{HEALTH}::test_what_is_heard_of_through_a_part_that_is_down_is_unknown_and_not_blamed",
     ),
+    # Processes
+    Patch(
+        "a stop hands back what was not begun",
+        "reminders/delivering.py",
+        "monotonic() < until and not stopping.is_asked()",
+        "monotonic() < until",
+        "tests/e2e/test_stopping.py::test_a_stop_lets_one_message_end_and_hands_back_the_rest_at_once",
+    ),
+    Patch(
+        "a deaf worker ends by itself",
+        "work/watchdog.py",
+        "if looks >= self.patience():",
+        "if False:",
+        "tests/e2e/test_deaf_worker.py::test_a_deaf_worker_ends_by_itself_and_its_reminder_arrives_within_a_minute",
+    ),
+    Patch(
+        "health does not wait for a frozen database",
+        "config/health.py",
+        "thread.join(DATABASE_TIMEOUT_SECONDS)",
+        "thread.join()",
+        "tests/e2e/test_postgres_away.py::test_health_answers_in_seconds_while_the_database_is_frozen",
+    ),
     # Deleting
     Patch(
         "the database deletes along", "work/cascade.py",
