@@ -139,11 +139,12 @@ class Fleet:
 
     def _start_server(self, name: str) -> "subprocess.Popen[bytes]":
         server, harness = self._servers[name], os.getpid()
+        stop, _ = server.stop_signals[-1]
         server.prepare()
 
         def enter() -> None:
             server.become()
-            die_with_parent(signal.SIGQUIT, harness)
+            die_with_parent(stop, harness)
 
         clock = {}
         if name == "postgres" and self.has_own_clock:
