@@ -6,7 +6,6 @@ Each is a process group of its own, and a supervisor starts again what has died.
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import threading
