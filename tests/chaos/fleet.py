@@ -6,7 +6,6 @@ Each is a process group of its own, and a supervisor starts again what has died.
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import threading
@@ -139,11 +138,12 @@ class Fleet:
 
     def _start_server(self, name: str) -> "subprocess.Popen[bytes]":
         server, harness = self._servers[name], os.getpid()
+        stop, _ = server.stop_signals[-1]
         server.prepare()
 
         def enter() -> None:
             server.become()
-            die_with_parent(signal.SIGQUIT, harness)
+            die_with_parent(stop, harness)
 
         clock = {}
         if name == "postgres" and self.has_own_clock:

@@ -190,6 +190,21 @@ def thawed(case: Case) -> None:
     case.fleet[frozen.process].thaw()
 
 
+def moved_back(case: Case) -> None:
+    """People were told a due date, then another one, and now the first one holds again."""
+    asking = case.asking
+    words = asking.add_many(TASKS)
+    firsts = {word: asking.due_at(word) for word in words}
+    case.until_announced()
+    for word in words:
+        asking.move(word, asking.next_due())
+    case.until_announced()
+    case.until_at_rest()
+    case.arm()
+    for word in words:
+        asking.move(word, firsts[word])
+
+
 def planned_ahead(case: Case) -> list[str]:
     """Tasks whose reminders are planned for later."""
     words = case.asking.add_many(TASKS // 2, hours=30)
@@ -280,9 +295,12 @@ FREEZES = [
     replace(row, action=FREEZE, scenario=frozen_at) for row in KILLS if row.point in WORTH_SLEEPING_AT
 ]  # fmt: skip
 
-PROBES = [Row("delivery checked", after_a_mood(Mood.REFUSE), note="of a probe")]
+SPECIAL = [
+    Row("delivery checked", after_a_mood(Mood.REFUSE), note="of a probe"),
+    Row("changes planned", moved_back, note="of due dates that came back"),
+]
 
-ROWS = [*KILLS, *CHILD_KILLS, *FREEZES, *PROBES]
+ROWS = [*KILLS, *CHILD_KILLS, *FREEZES, *SPECIAL]
 
 NOT_ON_THE_WAY = {
     "reminder sent ahead": "a person's request, in one transaction: the same as at 'task saving'",

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from random import Random
 
 from tests.chaos.asking import Asking
@@ -255,6 +256,7 @@ class Person:
     def __init__(self, asking: Asking, random: Random) -> None:
         self.asking = asking
         self._random = random
+        self._before: dict[str, datetime] = {}
         self._deleted: set[str] = set()
         self._done: set[str] = set()
 
@@ -271,7 +273,8 @@ class Person:
             self._done.discard(word)
             self.asking.reopen(word)
         else:
-            random.choice([self._complete, self._delete, self._move, self._move_there_and_back])(word)
+            changes = [self._complete, self._delete, self._move, self._move_there_and_back, self._move_back]
+            random.choice(changes)(word)
 
     def _complete(self, word: str) -> None:
         self._done.add(word)
@@ -282,7 +285,14 @@ class Person:
         self.asking.delete(word)
 
     def _move(self, word: str) -> None:
+        self._before[word] = self.asking.due_at(word)
         self.asking.move(word, self.asking.next_due())
+
+    def _move_back(self, word: str) -> None:
+        """To the due date before the last move, which may have been told long ago, and the other one since."""
+        before = self._before.get(word, self.asking.due_at(word))
+        self._before[word] = self.asking.due_at(word)
+        self.asking.move(word, before)
 
     def _move_there_and_back(self, word: str) -> None:
         before = self.asking.due_at(word)
