@@ -49,7 +49,7 @@ turn = Turn(by="recipient_id")
 def deliver_batch() -> dict[str, int]:
     """Claim what is due and hand it over. Returns {"claimed": n, and how many came to each end}."""
     counts: Counter[str] = Counter()
-    admission = breaker.admit(EMAIL)
+    admission = breaker.admit(EMAIL, probe_takes=lease())
     if admission is Admission.NONE:
         return counts
     is_probe = admission is Admission.PROBE

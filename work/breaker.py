@@ -20,9 +20,6 @@ TRIES = 3
 FIRST_PROBE = timedelta(seconds=5)
 LONGEST = timedelta(minutes=2)
 
-PROBE_TAKES = timedelta(seconds=30)
-"""A probe of which nobody has heard for so long was lost with its process: another goes."""
-
 
 class Admission(Enum):
     """Who may send: everybody, this caller alone and one message, or nobody."""
@@ -42,14 +39,17 @@ def why_open(name: str) -> str:
     return Breaker.objects.filter(name=name, open_until__isnull=False).values_list("reason", flat=True).first() or ""
 
 
-def admit(name: str) -> Admission:
-    """Whether the caller may send now; of many who ask when a probe is due, one gets it."""
+def admit(name: str, *, probe_takes: timedelta) -> Admission:
+    """Whether the caller may send now; of many who ask when a probe is due, one gets it.
+
+    A probe of which nobody has heard for `probe_takes` was lost with its process: another goes.
+    """
     open_ = Breaker.objects.filter(name=name, open_until__isnull=False)
     if not open_.exists():
         return Admission.ALL
     # Further off than any wait: the clock was set back.
     is_due = Q(open_until__lte=clock()) | Q(open_until__gt=in_(LONGEST))
-    return Admission.PROBE if open_.filter(is_due).update(open_until=in_(PROBE_TAKES)) else Admission.NONE
+    return Admission.PROBE if open_.filter(is_due).update(open_until=in_(probe_takes)) else Admission.NONE
 
 
 def trip(name: str, reason: str, *, probing: bool = False) -> None:

@@ -14,6 +14,10 @@ from work.models import Breaker
 pytestmark = pytest.mark.django_db
 
 
+def admit() -> Admission:
+    return breaker.admit("email", probe_takes=timedelta(seconds=30))
+
+
 def wait_left() -> float:
     """Seconds until the next probe."""
     return (Breaker.objects.get().open_until - timezone.now()).total_seconds()
@@ -27,14 +31,14 @@ def test_two_failures_in_a_row_let_everybody_go_on():
     breaker.trip("email", "refused")
     breaker.trip("email", "refused")
 
-    assert breaker.admit("email") is Admission.ALL
+    assert admit() is Admission.ALL
 
 
 def test_the_third_failure_in_a_row_parks_everybody():
     for _ in range(3):
         breaker.trip("email", "refused")
 
-    assert breaker.admit("email") is Admission.NONE
+    assert admit() is Admission.NONE
     assert breaker.is_open("email")
     assert 4 < wait_left() <= 5
 
@@ -45,7 +49,7 @@ def test_something_carried_in_between_begins_the_count_anew():
         breaker.trip("email", "refused")
         breaker.close("email", accepted=True)
 
-    assert breaker.admit("email") is Admission.ALL
+    assert admit() is Admission.ALL
 
 
 def test_runs_that_were_under_way_when_it_opened_do_not_prolong_it():
@@ -68,25 +72,25 @@ def test_each_probe_that_fails_doubles_the_wait_up_to_two_minutes():
 
 def test_a_probe_that_nobody_heard_of_again_is_followed_by_another():
     Breaker.objects.create(name="email", failures=3, open_until=in_hours(-1))
-    first = breaker.admit("email")
-    meanwhile = breaker.admit("email")
+    first = admit()
+    meanwhile = admit()
 
     let_the_probe_be_due()
 
-    assert (first, meanwhile, breaker.admit("email")) == (Admission.PROBE, Admission.NONE, Admission.PROBE)
+    assert (first, meanwhile, admit()) == (Admission.PROBE, Admission.NONE, Admission.PROBE)
 
 
 def test_a_clock_that_is_set_back_parks_nobody_for_longer_than_the_longest_wait():
     Breaker.objects.create(name="email", failures=3, open_until=in_hours(24))
 
     assert not breaker.is_open("email")
-    assert breaker.admit("email") is Admission.PROBE
+    assert admit() is Admission.PROBE
 
 
 def test_of_many_who_ask_at_once_one_gets_the_probe(committed_db):
     Breaker.objects.create(name="email", failures=3, open_until=in_hours(-1))
 
-    admissions = at_once(lambda: breaker.admit("email"), times=4)
+    admissions = at_once(admit, times=4)
 
     assert admissions.count(Admission.PROBE) == 1
     assert admissions.count(Admission.NONE) == 3
