@@ -49,7 +49,8 @@ def admit(name: str, *, probe_takes: timedelta) -> Admission:
         return Admission.ALL
     # Further off than any wait: the clock was set back.
     is_due = Q(open_until__lte=clock()) | Q(open_until__gt=in_(LONGEST))
-    return Admission.PROBE if open_.filter(is_due).update(open_until=in_(probe_takes)) else Admission.NONE
+    until = in_(min(probe_takes, LONGEST))
+    return Admission.PROBE if open_.filter(is_due).update(open_until=until) else Admission.NONE
 
 
 def trip(name: str, reason: str, *, probing: bool = False) -> None:

@@ -180,7 +180,7 @@ PATCHES = [
     ),
     Patch(
         "one gets the probe", "work/breaker.py",
-        "return Admission.PROBE if open_.filter(is_due).update(open_until=in_(probe_takes)) else Admission.NONE",
+        "return Admission.PROBE if open_.filter(is_due).update(open_until=until) else Admission.NONE",
         "return Admission.PROBE if open_.filter(is_due).exists() else Admission.NONE",
         f"{BREAKER}::test_of_many_who_ask_at_once_one_gets_the_probe",
     ),
