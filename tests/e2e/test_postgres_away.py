@@ -39,7 +39,7 @@ def service(mail, database, other_port, tmp_path_factory):
     with (
         quiet_broker(broker_url(number=5)),
         Service(
-            tmp_path_factory.mktemp("data"), DATABASE_URL=url, EMAIL_URL=mail.url, DELIVERY_LEASE_SECONDS="10"
+            tmp_path_factory.mktemp("data"), DATABASE_URL=url, EMAIL_URL=mail.url, DELIVERY_LEASE_SECONDS="6"
         ) as service,
     ):
         service.start("web", "celery-worker", "celery-beat")
