@@ -20,7 +20,7 @@ def test_a_signal_stops_everything_in_reverse_order(start_run: Start, number: si
 
     run.process.send_signal(number)
 
-    assert run.process.wait(30) == 0
+    assert run.process.wait(60) == 0
     assert [kind for kind, what, *_ in run.notes() if what == "stopped"] == ["beat", "worker", "web"]
     assert run.is_all_gone()
 
@@ -43,7 +43,7 @@ def test_an_interrupt_while_it_starts_stops_it_too(start_run: Start) -> None:
 
     run.process.send_signal(signal.SIGINT)
 
-    assert run.process.wait(30) == 0
+    assert run.process.wait(60) == 0
     # A keeper on its way up finds no user, and leaves.
     eventually(run.is_all_gone, seconds=5)
 
@@ -107,7 +107,7 @@ def test_an_interrupt_for_make_alone_stops_everything(start_run: Start) -> None:
 
     run.process.send_signal(signal.SIGINT)
 
-    run.process.wait(30)
+    run.process.wait(60)
     assert run.is_all_gone()
 
 
@@ -116,7 +116,7 @@ def test_a_terminal_that_interrupts_the_whole_group_is_not_an_impatient_one(star
 
     os.killpg(run.process.pid, signal.SIGINT)
 
-    run.process.wait(30)
+    run.process.wait(60)
     assert [kind for kind, what, *_ in run.notes() if what == "stopped"] == ["beat", "worker", "web"]
 
 
@@ -127,7 +127,7 @@ def test_servers_that_somebody_else_uses_stay(start_run: Start, start_user: Call
 
     run.process.send_signal(signal.SIGTERM)
 
-    assert run.process.wait(30) == 0
+    assert run.process.wait(60) == 0
     assert "another program still uses them" in run.said
     assert answers(user.database)
     user.leave()
@@ -141,5 +141,5 @@ def test_a_reader_that_goes_away_stops_nothing(start_run: Start) -> None:
     assert run.process.poll() is None
     run.process.send_signal(signal.SIGTERM)
 
-    assert run.process.wait(30) == 0
+    assert run.process.wait(60) == 0
     assert run.is_all_gone()
