@@ -44,6 +44,6 @@ def visit(*, is_probe: bool) -> None:
             if is_probe or breaker.is_open(EMAIL):
                 return
         else:
-            breaker.close(EMAIL)
+            breaker.reached(EMAIL)
             bell.answer(MAIL)
             return

@@ -57,7 +57,7 @@ def deliver_batch() -> dict[str, int]:
         with Post() as post:
             run(post, counts, limit=1 if is_probe else settings.DELIVERY_BATCH_SIZE)
     except TransportError as error:
-        breaker.trip(EMAIL, str(error), probing=is_probe)
+        breaker.trip(EMAIL, str(error), carrying=error.carrying, probing=is_probe)
         return counts
     is_probe_unused = is_probe and breaker.is_open(EMAIL)  # what was claimed need not go any more
     if is_probe_unused or (not counts["claimed"] and canary.is_visit_due()):
@@ -66,12 +66,13 @@ def deliver_batch() -> dict[str, int]:
 
 
 def run(post: Post, counts: Counter[str], *, limit: int) -> None:
-    """Hand over what has to go alone, one after the other, and then a batch; a probe is one message of either kind."""
-    until = monotonic() + BUDGET_SECONDS
+    """Hand over what has to go alone, one after the other, for half of the time at most, and then a batch; a probe is
+    one message of either kind."""
+    until, until_alone = monotonic() + BUDGET_SECONDS, monotonic() + BUDGET_SECONDS / 2
     is_over = False
     while not is_over and may_go_on(until):
         holder = Holder()
-        alone = claim_alone(Delivery, holder, lease=lease())
+        alone = claim_alone(Delivery, holder, lease=lease()) if monotonic() < until_alone else []
         waiting = alone or claim(Delivery, holder, limit=limit, lease=lease(), turn=turn)
         is_over = not alone or limit == 1
         counts["claimed"] += len(waiting)
@@ -100,7 +101,7 @@ def hand_over(pk: int, holder: Holder, post: Post) -> str:
     try:
         post.send(letter.channel, letter.message(), give_up_at=letter.give_up_at)
     except DeliveryError as error:
-        if post.prove(letter.channel):  # whoever answers about a recipient works
+        if post.prove(letter.channel, accepted=False):  # whoever answers about a recipient works
             breaker.close(letter.channel)
         return refuse(letter, holder, str(error), permanent=error.permanent)
     except TransportError as error:
@@ -144,7 +145,7 @@ def settle(letter: Letter, holder: Holder, post: Post) -> str:
     facts = {"seconds_late": round(late, 1), "to": letter.address}
     if end(letter.id, holder, "sent", status=Delivery.Status.SENT, sent_at=clock(), facts=facts):
         LATENESS.observe(late)
-    if post.prove(letter.channel):
+    if post.prove(letter.channel, accepted=True):
         breaker.close(letter.channel, accepted=True)
         bell.answer(canary.MAIL)
     return "sent"

@@ -30,7 +30,9 @@ def unheard_of(name: str, what: str, *, since: timedelta) -> str:
 def planning() -> str:
     """The oldest change that nobody has planned, and the oldest planned reminder that nobody has handed over."""
     late_changes = TaskChange.objects.filter(at__lt=in_(-late()))
-    late_reminders = Reminder.objects.filter(status=Reminder.Status.PLANNED, remind_at__lt=in_(-late()))
+    late_reminders = Reminder.objects.filter(
+        status=Reminder.Status.PLANNED, remind_at__lt=in_(-late()), created_at__lt=in_(-late())
+    )
     if late_changes.exists() or late_reminders.exists():
         return f"reminders that are due have not been handed to delivery for {late().total_seconds():.0f} s"
     return ""
@@ -49,7 +51,8 @@ def mail() -> str:
 
 def deliveries() -> str:
     """The oldest delivery that should be gone. What one recipient's answer has deferred is not due yet."""
-    oldest = Delivery.objects.overdue(by=late()).order_by("not_before").values_list("not_before", flat=True).first()
+    moments = [Delivery.objects.overdue(status, by=late()) for status in (Delivery.QUEUED, Delivery.LEASED)]
+    oldest = min(filter(None, moments), default=None)
     return f"a delivery has been due since {oldest:%Y-%m-%d %H:%M:%S} UTC" if oldest else ""
 
 

@@ -23,12 +23,13 @@ message of this rule to the task's owner that was sent, or may have been; what w
     dispatched otherwise                   nothing: D is on its way, or was the last thing told
 
 Whatever is armed again within ten seconds of the last message of its rule waits until they are over, so that five
-quick edits are one message.
+quick edits are one message; and while a message is on the wire, until it is known what has become of it.
 """
 
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from reminders.models import RuleChange, TaskChange
@@ -65,10 +66,11 @@ TAKE = """
 
 # What PostgreSQL believes of these tables is often far from true: they were empty a moment ago, or a million rows have
 # changed their state since they were last analyzed. A plan that reads one of them for each row of a batch then takes
-# minutes. So each step is to look its rows up by an index, which is right for a batch whatever the tables hold.
+# minutes. So each step is to look its rows up by an index, which is right for a batch whatever the tables hold. A row
+# that somebody holds is not waited for: the sweep has other things to do, and comes back.
 LOOK_UP_BY_INDEX = """
     SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
-    SET LOCAL jit = off
+    SET LOCAL jit = off; SET LOCAL lock_timeout = '2s'
 """
 
 # One statement, so that all of it sees one snapshot, and no row is moved twice. `set_at` is when the due date was set,
@@ -103,6 +105,9 @@ PLAN = f"""
             SELECT count(*) AS deliveries,
                    max(least(coalesce(handed_over_at, sent_at), clock_timestamp())) FILTER (
                        WHERE delivery.status = 'sent' OR unknown_outcome OR handing_over) AS told_at,
+                   max(least(coalesce(handed_over_at, sent_at), clock_timestamp())
+                       + CASE WHEN handing_over THEN %(lease)s ELSE %(quiet)s END) FILTER (
+                       WHERE delivery.status = 'sent' OR unknown_outcome OR handing_over) AS quiet_until,
                    bool_or(delivery.status = 'queued' OR delivery.status = 'leased' AND NOT handing_over)
                        AS is_on_its_way,
                    bool_or(delivery.status = 'suppressed') AS is_suppressed,
@@ -115,7 +120,8 @@ PLAN = f"""
     ), known AS MATERIALIZED (  -- beside each: what its rule told last, if anything
         SELECT existing.*, round = max(round) OVER (PARTITION BY task_id, rule_id, due_at) AS is_latest,
                first_value(CASE WHEN told_at IS NOT NULL THEN due_at END) OVER last_first AS told_last,
-               greatest(rule_at, max(told_at) OVER last_first + %(quiet)s) AS remind_at
+               greatest(rule_at, max(quiet_until) OVER (PARTITION BY task_id, rule_id)) AS remind_at,
+               greatest(clock_timestamp(), max(quiet_until) OVER (PARTITION BY task_id, rule_id)) AS not_before
         FROM existing
         WINDOW last_first AS (PARTITION BY task_id, rule_id ORDER BY told_at DESC NULLS LAST, id DESC)
     ), judged AS MATERIALIZED (
@@ -139,7 +145,8 @@ PLAN = f"""
          AND (rule.owner_id IS NULL OR rule.owner_id = batch.owner_id)
          AND (rule.task_id IS NULL OR rule.task_id = batch.task_id)
         CROSS JOIN LATERAL (  -- index: reminder_unique_task_rule_due_round
-            SELECT max(least(coalesce(handed_over_at, sent_at), clock_timestamp())) + %(quiet)s AS quiet_until
+            SELECT max(least(coalesce(handed_over_at, sent_at), clock_timestamp())
+                       + CASE WHEN handing_over THEN %(lease)s ELSE %(quiet)s END) AS quiet_until
             FROM reminders_reminder AS reminder JOIN reminders_delivery AS delivery
               ON delivery.reminder_id = reminder.id AND delivery.recipient_id = batch.owner_id
              AND (delivery.status = 'sent' OR unknown_outcome OR handing_over)
@@ -187,14 +194,14 @@ PLAN = f"""
         RETURNING 1
     ), queued_again AS (  -- index: delivery_unique_reminder_recipient_channel
         UPDATE reminders_delivery AS delivery
-        SET status = 'queued', reason = '', not_before = judged.remind_at, history = {note("queued again")}
+        SET status = 'queued', reason = '', not_before = judged.not_before, history = {note("queued again")}
         FROM judged
         WHERE delivery.reminder_id = judged.id AND delivery.recipient_id IS NOT DISTINCT FROM judged.owner_id
           AND judged.action = 'queue again' AND delivery.status = 'suppressed'
         RETURNING 1
     ), queued_anew AS (
         INSERT INTO reminders_delivery (reminder_id, recipient_id, channel, status, not_before, history)
-        SELECT id, owner_id, 'email', 'queued', remind_at, work_note('[]', 'queued', '{{}}')
+        SELECT id, owner_id, 'email', 'queued', not_before, work_note('[]', 'queued', '{{}}')
         FROM judged WHERE action = 'queue anew'
         ON CONFLICT (reminder_id, recipient_id, channel) DO NOTHING
         RETURNING 1
@@ -242,7 +249,8 @@ def plan(*, limit: int = BATCH) -> dict[str, int]:
             return counts
         reached("changes taken", rows=len(taken))
         task_ids, dues, ats = map(list, zip(*taken, strict=True))
-        parameters: dict[str, Any] = {"task_ids": task_ids, "dues": dues, "ats": ats, "quiet": QUIET}
+        lease = timedelta(seconds=settings.DELIVERY_LEASE_SECONDS)
+        parameters: dict[str, Any] = {"task_ids": task_ids, "dues": dues, "ats": ats, "quiet": QUIET, "lease": lease}
         cursor.execute(PLAN, parameters)
         planned, cancelled, moved, queued_again = cursor.fetchone() or (0, 0, 0, 0)
         reached("changes planned", rows=len(taken))

@@ -11,7 +11,7 @@ class Post:
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
         self._sessions: dict[str, Session] = {}
-        self._proven: set[str] = set()
+        self._proven: set[tuple[str, bool]] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -26,19 +26,19 @@ class Post:
 
     def open(self, channel: str) -> None:
         """Connect; TransportError if that fails."""
-        self._proven.discard(channel)
+        self._proven -= {(channel, True), (channel, False)}
         self._sessions[channel] = self._stack.enter_context(CHANNELS[channel]().session())
 
     def send(self, channel: str, message: Message, *, give_up_at: float) -> None:
         self._sessions[channel].send(message, give_up_at=give_up_at)
 
-    def prove(self, channel: str) -> bool:
-        """The other side has answered about a message on this connection; say whether that is the first time."""
-        is_first = channel not in self._proven
-        self._proven.add(channel)
+    def prove(self, channel: str, *, accepted: bool) -> bool:
+        """The other side has answered about a message on this connection; say whether that is the first such answer."""
+        is_first = (channel, accepted) not in self._proven
+        self._proven.add((channel, accepted))
         return is_first
 
     def drop(self, channel: str) -> bool:
         """Let a connection go that broke; say whether it had proven to work before that."""
         self._sessions.pop(channel, None)
-        return channel in self._proven
+        return not self._proven.isdisjoint({(channel, True), (channel, False)})

@@ -32,8 +32,8 @@ DELIVER_QUEUE = "deliver"
 BUDGET_SECONDS = 20.0
 """A run ends after so long though work is left: the wake source rings for the next."""
 
-CROSSED = {"40P01", "40001", "23503"}
-"""SQLSTATEs of a deadlock, a serialisation failure, and a row that refers to one that is gone."""
+CROSSED = {"40P01", "40001", "23503", "55P03"}
+"""SQLSTATEs of a deadlock, a serialisation failure, a row that refers to one that is gone, and a row that is held."""
 
 Counts = dict[str, int]
 
@@ -50,10 +50,11 @@ def send_due_soon(*, budget: float = BUDGET_SECONDS) -> Counts:
     counts: Counts = dict.fromkeys(("changes", "planned", "cancelled", "dispatched"), 0)
     counts["rescued"] = rescue_lost_deliveries()
     counts["rung"] = 0
-    end = monotonic() + budget
+    end, idle = monotonic() + budget, 0
     while monotonic() < end:
         done = {**unless_crossed(planning.plan), **unless_crossed(dispatch)}
-        if not any(done.values()) and not RuleChange.objects.exists():
+        idle = 0 if any(done.values()) else idle + 1
+        if idle == 2 or (idle and not RuleChange.objects.exists()):
             break
         for name, count in done.items():
             counts[name] += count
@@ -82,7 +83,8 @@ def unless_crossed(part: Callable[[], Counts]) -> Counts:
 def rescue_lost_deliveries() -> int:
     """Queue again what a lost worker held; what it was just handing over may have arrived."""
     also = ", unknown_outcome = unknown_outcome OR handing_over, handing_over = FALSE"
-    return rescue(Delivery, lease=lease(), patience=patience(), also=also)
+    longest = max(patience().longest, breaker.LONGEST)  # that anything here waits
+    return rescue(Delivery, lease=lease(), patience=patience(), longest_wait=longest, also=also)
 
 
 def ring_for_deliveries() -> int:

@@ -74,9 +74,18 @@ class WakefulScheduler(DatabaseScheduler):  # type: ignore[misc]
                 self.publish(entry)
 
     def publish(self, entry: ModelEntry) -> None:
-        """Send the entry's job now, beside its schedule."""
+        """Send the entry's job now, beside its schedule.
+
+        Without an expiry, which the worker's host would judge by its own clock: how long a run is worth its while is
+        known here.
+        """
         logger.debug("Waking %s", entry.name)
-        self.apply_async(entry, producer=self.producer, advance=False)
+        options = entry.options
+        entry.options = {name: value for name, value in options.items() if name != "expires"}
+        try:
+            self.apply_async(entry, producer=self.producer, advance=False)
+        finally:
+            entry.options = options
 
     def publish_model(self, model: PeriodicTask) -> None:
         self.publish(self.Entry(model, app=self.app))

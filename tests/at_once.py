@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+import psycopg
 from django.db import connection
 
 Result = TypeVar("Result")
@@ -28,3 +29,11 @@ def at_once(run: Callable[[], Result], *, times: int) -> list[Result]:
         thread.join()
     assert len(results) == times, "one of the threads broke; its traceback is above"
     return results
+
+
+def another_connection() -> "psycopg.Connection[tuple[object, ...]]":
+    """A connection of somebody else's, outside Django, to the same database."""
+    own = connection.get_connection_params()
+    return psycopg.connect(
+        **{name: own[name] for name in ("dbname", "user", "password", "host", "port") if name in own}
+    )

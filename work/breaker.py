@@ -7,10 +7,11 @@ costs no delivery an attempt.
 
 from datetime import timedelta
 from enum import Enum
+from typing import Any
 
-from django.db.models import F, Q
+from django.db import connection
+from django.db.models import Q, QuerySet
 
-from work.backoff import delay_after
 from work.models import Breaker
 from work.step import clock, in_, step
 
@@ -53,29 +54,51 @@ def admit(name: str, *, probe_takes: timedelta) -> Admission:
     return Admission.PROBE if open_.filter(is_due).update(open_until=until) else Admission.NONE
 
 
-def trip(name: str, reason: str, *, probing: bool = False) -> None:
+# One statement, so that a failure and an acceptance at the same moment leave the row as one of them would. Runs that
+# were under way when the breaker opened fail for the same cause, and do not count.
+TRIP = """
+    UPDATE work_breaker
+    SET failures = failures + 1, reason = %(reason)s, while_carrying = while_carrying OR %(carrying)s,
+        open_until = CASE WHEN failures + 1 >= %(tries)s
+            THEN clock_timestamp() + least(%(first)s * 2 ^ least(failures + 1 - %(tries)s, 20), %(longest)s) END
+    WHERE name = %(name)s AND (open_until IS NULL OR %(probing)s)
+    RETURNING open_until IS NOT NULL
+"""
+
+
+def trip(name: str, reason: str, *, carrying: bool = False, probing: bool = False) -> None:
     """A connection carried nothing. The third in a row parks everything; each probe that fails doubles the wait.
 
-    Runs that were under way when the breaker opened fail for the same cause, and do not count.
+    `carrying`: it broke with a message on it. Then that the other side can be reached is no sign that it is well.
     """
     Breaker.objects.bulk_create([Breaker(name=name)], ignore_conflicts=True)
-    counts = Q() if probing else Q(open_until=None)
-    if not Breaker.objects.filter(counts, name=name).update(failures=F("failures") + 1, reason=reason):
-        return
-    failures = Breaker.objects.values_list("failures", flat=True).get(name=name)
-    if failures < TRIES:
-        return
-    delay = delay_after(failures - TRIES + 1, first=FIRST_PROBE, longest=LONGEST)
-    Breaker.objects.filter(name=name).update(open_until=in_(delay))
-    step("transport", "parked", transport=name, reason=reason, seconds=delay.total_seconds())
+    parameters: dict[str, Any] = {
+        "name": name, "reason": reason, "carrying": carrying, "probing": probing, "tries": TRIES, "first": FIRST_PROBE,
+        "longest": LONGEST,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(TRIP, parameters)
+        if cursor.fetchone() == (True,):
+            step("transport", "parked", transport=name, reason=reason)
 
 
 def close(name: str, *, accepted: bool = False) -> None:
-    """The transport works; `accepted`: it has carried something."""
+    """The other side has answered about something; `accepted`: it has taken it."""
     Breaker.objects.bulk_create([Breaker(name=name)], ignore_conflicts=True)
+    own = Breaker.objects.filter(name=name)
     if accepted:
-        Breaker.objects.filter(name=name).update(accepted_at=clock())
-    if Breaker.objects.filter(name=name, failures__gt=0).update(failures=0, open_until=None, reason=""):
+        own.update(accepted_at=clock())
+    _forget_failures(name, own)
+
+
+def reached(name: str) -> None:
+    """The other side can be reached. That closes the breaker, unless connections broke with something on them."""
+    _forget_failures(name, Breaker.objects.filter(name=name, while_carrying=False))
+
+
+def _forget_failures(name: str, own: "QuerySet[Breaker]") -> None:
+    broken = Q(failures__gt=0) | Q(open_until__isnull=False)
+    if own.filter(broken).update(failures=0, open_until=None, reason="", while_carrying=False):
         step("transport", "works again", transport=name)
 
 

@@ -209,14 +209,21 @@ SHORTEN = """
     UPDATE {table} SET lease_until = clock_timestamp() + %(lease)s  -- index: <table>_leased
     WHERE status = 'leased' AND lease_until > clock_timestamp() + %(lease)s;
     UPDATE {table} SET not_before = clock_timestamp()  -- index: <table>_queued
-    WHERE status = 'queued' AND not_before > clock_timestamp() + %(longest)s
+    WHERE status = 'queued' AND not_before > clock_timestamp() + %(longest_wait)s
 """
 
 
-def rescue(model: type[Leased], *, lease: timedelta, patience: Patience, also: str = "") -> int:
-    """Put back the rows whose lease is over; `also` is SQL for further columns, such as ", handing_over = FALSE"."""
+def rescue(
+    model: type[Leased], *, lease: timedelta, patience: Patience, longest_wait: timedelta, also: str = ""
+) -> int:
+    """Put back the rows whose lease is over; `also` is SQL for further columns, such as ", handing_over = FALSE".
+
+    No lease ends later than `lease` from now and no row is due later than `longest_wait` from now, but by a clock that
+    was set back.
+    """
     parameters: dict[str, Any] = {
         "lease": lease, "attempts": patience.attempts, "first": patience.first, "longest": patience.longest,
+        "longest_wait": longest_wait,
     }  # fmt: skip
     with connection.cursor() as cursor:
         for sql in SHORTEN.replace("{table}", model._meta.db_table).split(";"):

@@ -63,6 +63,7 @@ class Breaker(models.Model):
     failures = models.PositiveIntegerField(db_default=0, help_text="Connections in a row that carried nothing.")
     open_until = models.DateTimeField(null=True)
     reason = models.TextField(blank=True, db_default="")
+    while_carrying = models.BooleanField(db_default=False, help_text="One of them broke with something on it.")
     accepted_at = models.DateTimeField(null=True, help_text="When a connection last carried something.")
 
     def __str__(self) -> str:

@@ -126,8 +126,8 @@ class SmtpSession:
             except (DeliveryError, TransportError):
                 raise
             except Exception as error:
-                if not (stage.unknown or isinstance(error, OSError | smtplib.SMTPException)):
-                    raise  # a defect of ours, before anything was handed over
+                if not (stage.unknown or doing == "connecting" or isinstance(error, OSError | smtplib.SMTPException)):
+                    raise  # a defect of ours with this message, before anything was handed over
                 words = f"no end within {seconds:g} s" if expired.is_set() else str(error)
                 text = f"mail server {self._host}:{self._port}, {stage.doing}: {words}"
                 raise TransportError(text[:500], carrying=stage.carrying, unknown=stage.unknown) from error

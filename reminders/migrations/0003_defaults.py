@@ -17,13 +17,11 @@ def make_schedules(apps, schema_editor):
     crontabs = apps.get_model("django_celery_beat", "CrontabSchedule").objects
     schedules = apps.get_model("django_celery_beat", "PeriodicTask").objects
     minutes = settings.REMINDER_CHECK_INTERVAL_MINUTES
-    # A tick that waited for longer than the interval has been overtaken by the next.
     schedules.get_or_create(
         name="due-soon-reminders",
         defaults={
             "task": "reminders.send_due_soon",
             "interval": intervals.get_or_create(every=minutes, period="minutes")[0],
-            "expire_seconds": minutes * 60,
             "description": "The net beneath the wake source: plans, hands over and rescues reminders.",
         },
     )

@@ -5,8 +5,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from reminders.delivering import hand_over, turn
+from reminders.last_check import lease
 from reminders.models import Delivery, Reminder
+from reminders.post import Post
 from tests.factories import make_delivery, make_reminder, make_task
+from work.claims import Holder, claim
 
 
 def test_a_reminder_is_shown_with_its_history(alice, api):
@@ -153,3 +157,18 @@ def test_all_failed_deliveries_are_retried_in_one_request_and_nothing_else(alice
     for delivery, status in zip(others, ["suppressed", "failed"], strict=True):
         delivery.refresh_from_db()
         assert delivery.status == status
+
+
+def test_a_reminder_whose_message_a_worker_has_in_its_hands_is_cancelled_all_the_same(alice, api, mail_server):
+    delivery = make_delivery(make_task(alice))
+    holder = Holder()
+    claim(Delivery, holder, limit=1, lease=lease(), turn=turn)
+
+    answer = api(alice).post(f"/api/v1/reminders/{delivery.reminder_id}/cancel/")
+    with Post() as post:
+        hand_over(delivery.pk, holder, post)
+
+    delivery.refresh_from_db()
+    assert answer.status_code == 200
+    assert (delivery.status, delivery.reason) == ("suppressed", "cancelled by alice")
+    assert mail_server.taken == []

@@ -92,7 +92,8 @@ def test_the_promise_is_kept_when_everything_is_well(client, alice):
     make_delivery(make_task(alice), not_before=timezone.now() + timedelta(hours=1))  # deferred by an answer
     make_delivery(make_task(alice), not_before=ago(9999))  # of a task that was saved just now
     make_delivery(make_task(alice), not_before=ago(9999), created_at=ago(60))
-    make_reminder(make_task(alice), remind_at=ago(60))
+    make_reminder(make_task(alice), remind_at=ago(60), created_at=ago(9999))
+    make_reminder(make_task(alice), remind_at=ago(9999))  # of a task that was saved just now
     make_reminder(make_task(alice), remind_at=ago(9999), status="cancelled", reason="x")
 
     assert down(client) == []
@@ -130,7 +131,7 @@ def test_without_a_broker_the_broker_alone_is_named(client, settings):
 
 @pytest.mark.usefixtures("_well")
 def test_a_due_reminder_that_nobody_handed_over_is_planning(client, alice):
-    make_reminder(make_task(alice), remind_at=ago(150))
+    make_reminder(make_task(alice), remind_at=ago(150), created_at=ago(150))
 
     assert down(client) == ["planning"]
 

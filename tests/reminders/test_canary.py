@@ -4,6 +4,7 @@ import pytest
 
 from reminders.canary import MAIL
 from reminders.delivering import deliver_batch
+from reminders.models import Delivery
 from taskapp.models import Task
 from tests.factories import in_hours, make_delivery, make_task
 from work import breaker
@@ -88,3 +89,17 @@ def test_an_outbox_that_cannot_be_written_is_found_by_the_visit(settings, tmp_pa
 
     assert breaker.is_open("email")
     assert "outbox" in Breaker.objects.get().reason
+
+
+def test_a_server_that_greets_and_breaks_off_every_message_is_parked_though_visits_go_well(alice, mail_server):
+    mail_server.hang_up_on = {"alice@example.org"}
+    make_delivery(make_task(alice))
+
+    for _ in range(3):
+        Delivery.objects.update(not_before=in_hours(-1))
+        deliver_batch()
+        Bell.objects.all().delete()
+        deliver_batch()  # nothing is due, so it visits
+
+    assert breaker.is_open("email")
+    assert mail_server.left >= 1

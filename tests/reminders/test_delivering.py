@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import time
 from datetime import timedelta
 from time import monotonic
 
@@ -13,20 +14,22 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Preference
+from reminders.canary import MAIL
 from reminders.channels.base import TransportError
 from reminders.channels.email import EmailChannel
 from reminders.delivering import deliver_batch, hand_over, settle, turn
-from reminders.last_check import Letter, lease, renew, suppress
+from reminders.last_check import LONG_AGO_SECONDS, Letter, lease, renew, suppress
 from reminders.models import Delivery
 from reminders.post import Post
 from reminders.sweep import rescue_lost_deliveries
 from taskapp import services
 from taskapp.models import Task
-from tests.at_once import at_once
+from tests.at_once import another_connection, at_once
 from tests.factories import in_hours, make_delivery, make_task, make_user
 from tests.mail_server import BlackHole
+from tests.waiting import eventually
 from work.claims import Holder, claim, claim_alone
-from work.models import Breaker
+from work.models import Bell, Breaker
 
 pytestmark = pytest.mark.django_db
 
@@ -461,7 +464,7 @@ def test_a_task_that_is_being_changed_is_put_off_and_not_waited_for(committed_db
     delivery = make_delivery(task)
     services.complete_task(task)
 
-    with psycopg.connect(**connection_parameters()) as other:
+    with another_connection() as other:
         other.execute("UPDATE taskapp_task SET priority = 'high' WHERE id = %s", [task.pk])
         counts = deliver_batch()
 
@@ -469,11 +472,6 @@ def test_a_task_that_is_being_changed_is_put_off_and_not_waited_for(committed_db
     assert counts == {"claimed": 1, "left alone": 1}
     assert (delivery.status, delivery.attempts, delivery.reason) == ("queued", 0, "its task is being changed")
     assert delivery.not_before > timezone.now()
-
-
-def connection_parameters() -> dict[str, str]:
-    own = connection.get_connection_params()
-    return {name: own[name] for name in ("dbname", "user", "password", "host", "port") if name in own}
 
 
 def test_a_run_that_died_while_it_connected_leaves_no_doubt(alice, mail_server):
@@ -549,6 +547,71 @@ def letter_of(delivery: Delivery) -> Letter:
     holder = Holder()
     claim(Delivery, holder, limit=1, lease=timedelta(minutes=1), turn=turn)
     return renew(delivery.pk, holder, ["email"])
+
+
+def test_a_check_that_waited_for_a_lock_is_made_again(committed_db, mail_server):
+    """Somebody holds the delivery; its task is done meanwhile; the check had looked at the task before."""
+    task = make_task(make_user("alice"))
+    delivery = make_delivery(task)
+    holder = Holder()
+    claim(Delivery, holder, limit=1, lease=lease(), turn=turn)
+    letters = []
+
+    with another_connection() as other:
+        other.execute("SELECT 1 FROM reminders_delivery WHERE id = %s FOR UPDATE", [delivery.pk])
+        checking = threading.Thread(
+            target=lambda: (letters.append(renew(delivery.pk, holder, ["email"])), connection.close())
+        )
+        checking.start()
+        eventually(lambda: waits_for_a_lock(other))
+        services.complete_task(task)
+        began = monotonic()
+        eventually(lambda: monotonic() - began > LONG_AGO_SECONDS)
+    checking.join()
+
+    assert letters[0].why == "the task was done"
+
+
+def waits_for_a_lock(other: psycopg.Connection) -> bool:
+    return bool(other.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone())
+
+
+def test_a_way_that_cannot_be_opened_by_a_defect_of_ours_costs_nobody_an_attempt(alice, mail_server, settings):
+    settings.MAIL_SERVER = {**mail_server.settings, "user": "taskapp", "password": "pässword"}
+    delivery = make_delivery(make_task(alice))
+
+    for _ in range(3):
+        deliver_batch()
+
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.attempts) == ("queued", 0)
+    assert deliver_batch() == {}  # the breaker is open
+
+
+def test_an_acceptance_is_noted_though_a_refusal_came_first(alice, bob, mail_server):
+    mail_server.answers["alice@example.org"] = "550 no such user"
+    make_delivery(make_task(alice))
+    make_delivery(make_task(bob))
+
+    deliver_batch()
+
+    assert Breaker.objects.get().accepted_at is not None
+    assert Bell.objects.get(name=MAIL).answered_at is not None
+
+
+def test_what_goes_alone_leaves_half_of_the_time_to_the_rest(alice, mail_server, monkeypatch):
+    monkeypatch.setattr("reminders.delivering.BUDGET_SECONDS", 1.0)
+    mail_server.before_data = lambda: time.sleep(0.2)  # a slow server
+    for _ in range(10):
+        make_delivery(make_task(alice))
+    claim(Delivery, Holder(), limit=10, lease=timedelta(seconds=-1), turn=turn)
+    rescue_lost_deliveries()
+    rest = make_delivery(make_task(alice))
+
+    deliver_batch()
+
+    rest.refresh_from_db()
+    assert rest.status == "sent"
 
 
 def test_a_lease_that_ran_out_while_the_message_was_on_its_way_leaves_the_outcome_unknown(alice, mail_server):

@@ -316,3 +316,38 @@ def test_what_another_owner_was_told_is_not_what_this_one_knows(task, bob):
     )
     assert told(task) == [(first, 1), (first, 1), (second, 1), (first, 2)]
     assert list(recipients) == ["alice", "bob", "bob", "bob"]
+
+
+def test_a_date_that_came_back_while_the_other_was_refused_is_not_told_twice(task):
+    """The other was on the wire when planning looked, and its recipient's server then refused it."""
+    first, second = task.due_at, in_hours(5)
+    tell()
+    move(task, second)
+    sweep()
+    holder = Holder()
+    (pk,) = claim(Delivery, holder, limit=1, lease=lease(), turn=turn)
+    renew(pk, holder, ["email"])
+    move(task, first)
+    plan()
+    again = Reminder.objects.get(task=task, round=2)
+    Delivery.objects.filter(pk=pk).update(
+        status="queued", lease_token=None, lease_until=None, handing_over=False, reason="451 later"
+    )
+    Reminder.objects.filter(pk=again.pk).update(remind_at=timezone.now())
+    tell()
+
+    assert again.remind_at > timezone.now() + timedelta(seconds=20)  # by then it is known what became of the other
+    assert told(task) == [(first, 1)]
+    assert Delivery.objects.get(reminder=again).reason == "this due date was the last that was told"
+
+
+def test_a_delivery_for_a_new_owner_is_due_at_once_whatever_the_rule_says_now(task, bob):
+    tell()
+    rule = default_rule()
+    rule.offset = timedelta(hours=-1)
+    rule.save()
+
+    Task.objects.update(owner=bob)
+    tell()
+
+    assert [each.recipient.username for each in Delivery.objects.filter(status="sent")] == ["bob", "alice"]

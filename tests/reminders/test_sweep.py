@@ -11,7 +11,9 @@ from reminders.models import Delivery, Reminder, TaskChange
 from reminders.planning import plan
 from reminders.sweep import DELIVER_QUEUE, send_due_soon
 from reminders.tasks import send_due_soon_reminders
-from tests.factories import in_hours, make_delivery, make_task
+from taskapp import services
+from tests.at_once import another_connection
+from tests.factories import in_hours, make_delivery, make_task, make_user
 from work.bell import MOST_WAITING
 from work.models import Bell, Breaker
 
@@ -136,3 +138,16 @@ def test_a_dry_run_says_what_it_would_do_for_each_task_and_changes_nothing(alice
     assert Reminder.objects.count() == 0
     assert TaskChange.objects.count() == 2
     assert broker.llen(DELIVER_QUEUE) == 0
+
+
+def test_a_reminder_that_somebody_holds_does_not_keep_others_from_being_sent(committed_db, broker):
+    held, due = make_task(make_user("alice")), make_task(make_user("bob"))
+    plan()
+    services.complete_task(held)
+
+    with another_connection() as other:
+        other.execute("SELECT 1 FROM reminders_reminder WHERE task_id = %s FOR UPDATE", [held.pk])
+        counts = send_due_soon()
+
+    assert counts["dispatched"] == 1
+    assert Delivery.objects.get().reminder.task == due

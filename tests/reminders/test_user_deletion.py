@@ -2,7 +2,6 @@
 
 import threading
 
-import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
@@ -11,6 +10,7 @@ from django.db.models.signals import pre_delete
 from reminders.models import Delivery, Reminder
 from reminders.planning import hold_planning, plan
 from taskapp.models import Task
+from tests.at_once import another_connection
 from tests.factories import make_delivery, make_reminder, make_task, make_user
 from tests.waiting import eventually
 
@@ -73,9 +73,7 @@ def in_a_thread(work):
 def test_a_deletion_waits_for_the_batch_that_is_being_planned(committed_db):
     alice = make_user("alice")
     make_reminder(make_task(alice))
-    planner = psycopg.connect(
-        **{name: value for name, value in connection.get_connection_params().items() if name in PLAIN}
-    )
+    planner = another_connection()
     planner.execute("SELECT pg_advisory_xact_lock(%s)", [0x7461736B])
 
     deletion = threading.Thread(target=lambda: (alice.delete(), connection.close()))
@@ -88,9 +86,6 @@ def test_a_deletion_waits_for_the_batch_that_is_being_planned(committed_db):
     deletion.join()
 
     assert not User.objects.exists()
-
-
-PLAIN = {"dbname", "user", "password", "host", "port"}
 
 
 def test_holding_planning_ends_with_the_transaction(committed_db):

@@ -94,3 +94,35 @@ def test_of_many_who_ask_at_once_one_gets_the_probe(committed_db):
 
     assert admissions.count(Admission.PROBE) == 1
     assert admissions.count(Admission.NONE) == 3
+
+
+def test_a_failure_and_an_acceptance_at_the_same_moment_leave_it_open_or_closed_and_nothing_between(committed_db):
+    Breaker.objects.create(name="email")
+
+    def fail_and_succeed() -> None:
+        for _ in range(20):
+            breaker.trip("email", "refused")
+            breaker.close("email", accepted=True)
+
+    at_once(lambda: fail_and_succeed() or True, times=3)
+
+    row = Breaker.objects.get()
+    assert (row.failures >= breaker.TRIES) == (row.open_until is not None)
+
+
+def test_whatever_state_it_is_in_an_acceptance_closes_it():
+    Breaker.objects.create(name="email", failures=0, open_until=in_hours(1 / 60))
+
+    breaker.close("email", accepted=True)
+
+    assert Breaker.objects.get().open_until is None
+
+
+def test_that_it_can_be_reached_closes_it_unless_connections_broke_with_something_on_them():
+    breaker.trip("email", "refused")
+    breaker.reached("email")
+    after_a_refusal = Breaker.objects.get().failures
+    breaker.trip("email", "broke off", carrying=True)
+    breaker.reached("email")
+
+    assert (after_a_refusal, Breaker.objects.get().failures) == (0, 1)

@@ -20,7 +20,7 @@ def claim_some(holder: Holder, *, limit: int = 10, turn: Turn | None = None) -> 
 
 
 def rescue_lost() -> int:
-    return rescue(Delivery, lease=MINUTE, patience=PATIENCE)
+    return rescue(Delivery, lease=MINUTE, patience=PATIENCE, longest_wait=timedelta(hours=1))
 
 
 def let_leases_expire() -> None:
