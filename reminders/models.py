@@ -83,7 +83,8 @@ class Reminder(models.Model):
 
         planned      dispatching.dispatch → dispatched, once `remind_at` has come;
                      planning.plan → cancelled, when the task no longer wants it.
-        dispatched   nobody: its deliveries tell the rest.
+        dispatched   a person, by services.cancel_reminders → cancelled, while a worker has its delivery in its
+                     hands; else nobody: its deliveries tell the rest.
         cancelled    planning.plan → planned, when the task wants it again.
         """
 

@@ -20,7 +20,7 @@ BEAT = "beat"
 SWEEP_QUEUE = "celery"
 PULSE_SECONDS = 5.0
 
-# A moment in the future that only a clock set back can explain counts as now.
+# An answer from a future that only a clock set back can explain is none.
 NEXT = """
     WITH bell AS (SELECT name, rung_at, answered_at FROM work_bell WHERE name IN (%(sweep)s, %(mail)s)),
     breaker AS (SELECT open_until FROM work_breaker WHERE name = %(channel)s)
