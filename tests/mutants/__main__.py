@@ -1,4 +1,7 @@
-"""`make mutants`: apply each patch to a copy of the checkout, run its test there, and tell which nobody noticed."""
+"""`make mutants`: apply each patch to a copy of the checkout, run its test there, and tell which nobody noticed.
+
+`python -m tests.mutants canary "told twice"` applies those alone whose mechanism has one of these words.
+"""
 
 import os
 import shutil
@@ -6,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from launcher import servers
@@ -14,25 +18,28 @@ from tests.mutants.patches import PATCHES, Patch
 ROOT = Path(__file__).parents[2]
 
 
-def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="taskapp mutants ") as directory:
-        copy, environ = Path(directory, "checkout"), own_servers(Path(directory, "data"))
+def main(words: list[str]) -> int:
+    patches = [patch for patch in PATCHES if not words or any(word in patch.mechanism for word in words)]
+    with tempfile.TemporaryDirectory(prefix="taskapp mutants ") as directory, ExitStack() as stack:
+        copy, environ = Path(directory, "checkout"), own_servers(Path(directory, "data"), stack)
         copy_checkout(copy)
-        tests = sorted({patch.test for patch in PATCHES})
+        tests = sorted({patch.test for patch in patches})
         if run(tests, copy, environ) != 0:
             print("The tests are red without any patch: nothing can be told.")
             return 1
-        print(f"{len(tests)} tests are green without a patch; now {len(PATCHES)} patches:")
-        survivors = [patch for patch in PATCHES if not is_noticed(patch, copy, environ)]
-    print(f"{len(PATCHES) - len(survivors)} of {len(PATCHES)} patches turned their test red.")
+        print(f"{len(tests)} tests are green without a patch; now {len(patches)} patches:")
+        survivors = [patch for patch in patches if not is_noticed(patch, copy, environ)]
+    print(f"{len(patches) - len(survivors)} of {len(patches)} patches turned their test red.")
     return 1 if survivors else 0
 
 
-def own_servers(data_dir: Path) -> dict[str, str]:
-    """The environment with servers that live as long as this process, unless others were named."""
+def own_servers(data_dir: Path, stack: ExitStack) -> dict[str, str]:
+    """The environment with servers that live until the stack ends, unless others were named."""
     environ = dict(os.environ)
     if not (environ.get("DATABASE_URL") and environ.get("REDIS_URL")):
         urls = servers.attach(data_dir, database=True, broker=True)
+        stack.callback(servers.wait_until_stopped, data_dir)
+        stack.callback(servers.detach, data_dir)
         environ |= {"DATABASE_URL": str(urls.database), "REDIS_URL": str(urls.broker)}
     return environ
 
@@ -48,6 +55,7 @@ def copy_checkout(to: Path) -> None:
         if (ROOT / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, to / name)
+    (to / ".venv").symlink_to(ROOT / ".venv")
 
 
 def is_noticed(patch: Patch, copy: Path, environ: dict[str, str]) -> bool:
@@ -82,4 +90,4 @@ def run(tests: list[str], copy: Path, environ: dict[str, str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -90,6 +90,13 @@ PATCHES = [
         "if monotonic() >= give_up_at:", "if False:",
         f"{DELIVERING}::test_a_process_that_wakes_up_too_late_does_not_send_the_dot",
     ),
+    Patch(
+        "a check that waited for a lock is made again",
+        "reminders/last_check.py",
+        "LONG_AGO_SECONDS = 1.0",
+        "LONG_AGO_SECONDS = 25.0",
+        f"{DELIVERING}::test_a_check_that_waited_for_a_lock_is_made_again",
+    ),
     # The unknown outcome
     Patch(
         "a lost answer is marked", "reminders/channels/smtp.py",
@@ -199,6 +206,34 @@ PATCHES = [
         "a dribbling server meets a total deadline", "reminders/channels/deadline.py",
         "    timer.start()\n", "",
         f"{DELIVERING}::test_a_way_that_does_not_work_costs_no_attempt_and_parks_the_rest[dribbling]",
+    ),
+    Patch(
+        "a visit is no sign that messages get through",
+        "work/breaker.py",
+        "Breaker.objects.filter(name=name, while_carrying=False)",
+        "Breaker.objects.filter(name=name)",
+        f"{CANARY}::test_a_server_that_greets_and_breaks_off_every_message_is_parked_though_visits_go_well",
+    ),
+    Patch(
+        "what goes alone leaves time to the rest",
+        "reminders/delivering.py",
+        "monotonic() + BUDGET_SECONDS / 2",
+        "monotonic() + BUDGET_SECONDS",
+        f"{DELIVERING}::test_what_goes_alone_leaves_half_of_the_time_to_the_rest",
+    ),
+    Patch(
+        "a row that somebody holds does not end the sweep",
+        "reminders/sweep.py",
+        '"23503", "55P03"}',
+        '"23503"}',
+        f"{SWEEP}::test_a_reminder_that_somebody_holds_does_not_keep_others_from_being_sent",
+    ),
+    Patch(
+        "a date is not told twice while another is refused",
+        "reminders/last_check.py",
+        "WHEN reminder.round > 1 AND",
+        "WHEN FALSE AND",
+        f"{REARMING}::test_a_date_that_came_back_while_the_other_was_refused_is_not_told_twice",
     ),
     # Fairness, bells, canary, health
     Patch(
