@@ -1,5 +1,7 @@
 """Beat's scheduler, in this process, against the real broker."""
 
+import json
+
 import pytest
 from django.conf import settings
 from django.core.management import call_command
@@ -7,6 +9,7 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from config.celery import app
+from reminders.canary import MAIL
 from reminders.planning import plan
 from reminders.sweep import BELL
 from schedules.scheduler import WakefulScheduler
@@ -31,9 +34,10 @@ def queued(broker) -> int:
 
 
 def settle(scheduler) -> None:
-    """Let the canary's first ring go out and be answered."""
+    """Let the canary's first ring go out and be answered, by a worker and by the mail server."""
     scheduler.tick()
     answer(BELL)
+    answer(MAIL)
 
 
 def test_a_saved_task_makes_it_tick_at_the_next_look(scheduler, broker):
@@ -45,6 +49,28 @@ def test_a_saved_task_makes_it_tick_at_the_next_look(scheduler, broker):
 
     assert queued(broker) == 1
     assert seconds == settings.SCHEDULE_WAKE_INTERVAL_SECONDS
+
+
+def test_without_work_it_does_not_tick(scheduler, broker):
+    settle(scheduler)
+    empty(broker)
+
+    scheduler.tick()
+
+    assert queued(broker) == 0
+
+
+def test_a_wake_up_bears_no_expiry_which_a_worker_would_judge_by_its_own_clock(scheduler, broker):
+    PeriodicTask.objects.update(expire_seconds=60)
+    PeriodicTasks.update_changed()
+    settle(scheduler)
+    empty(broker)
+    make_task(make_user("alice"))
+
+    scheduler.tick()
+
+    (message,) = broker.lrange("celery", 0, -1)
+    assert json.loads(message)["headers"]["expires"] is None
 
 
 def test_it_does_not_tick_again_while_that_tick_is_out(scheduler, broker):
