@@ -108,30 +108,34 @@ def run(fleet: Fleet, *, number: int = REMINDERS, say: Callable[[str], None] = p
     last = max((message.at for message in accepted), default=began)
     fleet.drain(ledger, within=60)
     rested = time.monotonic()
-    unexplained = list_unexplained(accepted, fleet.handings(), killer.kills)
+    explained = explain(accepted, fleet.handings(), killer.kills)
+    for message_id, kill in explained.items():
+        why = f"kill -9 of {kill.worker} {kill.at - began:.1f} s after the beginning" if kill else "nobody knows why"
+        say(f"{message_id} came again: {why}")
+    unexplained = [message_id for message_id, kill in explained.items() if kill is None]
     verdict = fleet.judge(ledger)
     return Outcome(verdict, len(killer.kills), killer.flushes, last - began, rested - last, unexplained)
 
 
-def list_unexplained(accepted: list[Accepted], handings: list[Handing], kills: list[Kill]) -> list[str]:
-    """The Message-IDs that came again without a kill of who had sent it, between its first time and its next."""
+def explain(accepted: list[Accepted], handings: list[Handing], kills: list[Kill]) -> dict[str, Kill | None]:
+    """For each Message-ID that came again, the kill of who had sent it, between its first time and its next."""
     by_id: dict[str, list[Accepted]] = defaultdict(list)
     for message in accepted:
         by_id[message.message_id].append(message)
-    return [
-        message_id
+    return {
+        message_id: kill_between(first, again, handings, kills)
         for message_id, times in by_id.items()
         for first, again in pairwise(times)
-        if not is_explained(first, again, handings, kills)
-    ]
+    }
 
 
-def is_explained(first: Accepted, again: Accepted, handings: list[Handing], kills: list[Kill]) -> bool:
+def kill_between(first: Accepted, again: Accepted, handings: list[Handing], kills: list[Kill]) -> Kill | None:
     senders = {
         int(handing.by.rpartition(":")[2]): handing.text_sent_at
         for handing in handings
         if first.began_at <= handing.text_sent_at <= first.at
     }
-    return any(
-        senders[pid] <= kill.at <= again.at for kill in kills for pid in kill.pids if pid in senders
-    )  # fmt: skip
+    for kill in kills:
+        if any(senders[pid] <= kill.at <= again.at for pid in kill.pids if pid in senders):
+            return kill
+    return None
