@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 
-from reminders.canary import MAIL, every, late
+from reminders.canary import MAIL, late
 from reminders.channels import EMAIL
 from reminders.models import Delivery, Reminder, TaskChange
 from reminders.sweep import BELL
 from reminders.wake import BEAT
+from work.bell import LOST_AFTER
 from work.models import Bell, Breaker
 from work.step import in_
 
@@ -41,12 +42,15 @@ def planning() -> str:
 def mail() -> str:
     """Whether the mail server takes mail: the last attempts, or a visit each minute while there is nothing to send.
 
-    A worker that dies is missed before the visit that it did not make.
+    A visit that is not answered is rung for every ten seconds, so the mail server is silent only while a worker still
+    answers that. Else it is the worker that is to blame.
     """
     parked = Breaker.objects.filter(name=EMAIL, open_until__isnull=False).first()
     if parked is not None:
         return f"parked after {parked.failures} failed connections: {parked.reason}"
-    return unheard_of(MAIL, "the mail server has not been reached", since=late() + every())
+    if unheard_of(BELL, "", since=2 * LOST_AFTER):
+        return ""
+    return unheard_of(MAIL, "the mail server has not been reached", since=late())
 
 
 def deliveries() -> str:

@@ -122,6 +122,14 @@ def test_what_is_heard_of_through_a_part_that_is_down_is_unknown_and_not_blamed(
 
 
 @pytest.mark.usefixtures("_well")
+def test_a_mail_server_that_nobody_visits_any_more_is_not_blamed_for_the_workers_silence(client):
+    Bell.objects.filter(name=MAIL).update(answered_at=ago(150))
+    Bell.objects.filter(name=BELL).update(answered_at=ago(30))
+
+    assert down(client) == []
+
+
+@pytest.mark.usefixtures("_well")
 def test_without_a_broker_the_broker_alone_is_named(client, settings):
     settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
     Bell.objects.update(answered_at=ago(150))
