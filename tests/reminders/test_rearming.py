@@ -83,6 +83,7 @@ def test_a_move_undone_before_the_other_date_was_told_says_nothing(task):
 
     assert told(task) == [(first, 1)]
     assert Reminder.objects.get(task=task, due_at__gt=first).reason == "the due date was moved"
+    assert not Reminder.objects.filter(round=2).exists()
 
 
 def test_to_and_fro_is_told_each_time_that_the_owner_was_told_otherwise(task):
