@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from reminders.canary import MAIL, late
+from reminders.canary import MAIL, every, late
 from reminders.channels import EMAIL
 from reminders.models import Delivery, Reminder, TaskChange
 from reminders.sweep import BELL
@@ -49,7 +49,7 @@ def mail() -> str:
     parked = Breaker.objects.filter(name=EMAIL, open_until__isnull=False).first()
     if parked is not None:
         return f"parked after {parked.failures} failed connections: {parked.reason}"
-    if unheard_of(BELL, "", since=2 * LOST_AFTER):
+    if unheard_of(BELL, "", since=min(2 * LOST_AFTER, every())):
         return ""
     return unheard_of(MAIL, "the mail server has not been reached", since=late())
 

@@ -58,7 +58,10 @@ def down(fleet: Fleet) -> list[str] | None:
 
 
 def until_well(fleet: Fleet) -> None:
+    """All is well, and every part has just been heard of, as it is when nothing was wrong for a while."""
     eventually(lambda: down(fleet) == [], within=90)
+    heard_of = "SELECT count(*) FROM work_bell WHERE answered_at > clock_timestamp() - interval '4 seconds'"
+    eventually(lambda: fleet.sql(heard_of) == [(3,)], within=90)
 
 
 STOPS = {
