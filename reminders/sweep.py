@@ -11,7 +11,7 @@ from time import monotonic
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, OperationalError, models, transaction
+from django.db import IntegrityError, OperationalError, connection, models, transaction
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Now
 
@@ -45,6 +45,7 @@ def send_due_soon(*, budget: float = BUDGET_SECONDS) -> Counts:
 
     Returns {"changes", "planned", "cancelled", "dispatched", "rescued", "rung"}.
     """
+    end_waits_of_another_clock()
     bell.answer(BELL)
     reached("sweep begun")
     counts: Counts = dict.fromkeys(("changes", "planned", "cancelled", "dispatched"), 0)
@@ -63,6 +64,22 @@ def send_due_soon(*, budget: float = BUDGET_SECONDS) -> Counts:
     if not counts["rung"]:
         counts["rung"] = ring_for_deliveries()
     return counts
+
+
+# An answer from the future tells that the clock was set back since. Else this reads no reminder.
+END_WAITS = """
+    UPDATE reminders_reminder AS reminder SET remind_at = greatest(reminder.due_at + rule."offset", clock_timestamp())
+    FROM reminders_reminderrule AS rule
+    WHERE rule.id = reminder.rule_id AND reminder.status = 'planned'
+      AND reminder.remind_at > greatest(reminder.due_at + rule."offset", clock_timestamp())
+      AND EXISTS (SELECT 1 FROM work_bell WHERE name = %s AND answered_at > clock_timestamp())
+"""
+
+
+def end_waits_of_another_clock() -> None:
+    """Let reminders that waited for a quiet moment go, if the clock was set back: the moment may be far off now."""
+    with connection.cursor() as cursor:
+        cursor.execute(END_WAITS, [BELL])
 
 
 def unless_crossed(part: Callable[[], Counts]) -> Counts:

@@ -289,6 +289,7 @@ class Fleet:
             eventually(self.is_at_rest, within=max(5.0, end - time.monotonic()), every=0.05)
 
     def judge(self, ledger: Ledger) -> Verdict:
+        eventually(lambda: self.sql("SELECT 1"), within=30)  # the connection may have died with the database
         rows = self.sql("SELECT message_id, id, unknown_outcome FROM reminders_delivery WHERE message_id <> ''")
         marks = {message_id: Row(delivery, is_marked) for message_id, delivery, is_marked in rows}
         verdict = ledger.judge(list(self.mail.accepted), self.handings(), marks)

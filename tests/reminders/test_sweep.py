@@ -9,11 +9,11 @@ from django.core.management import call_command
 from config.celery import app
 from reminders.models import Delivery, Reminder, TaskChange
 from reminders.planning import plan
-from reminders.sweep import DELIVER_QUEUE, send_due_soon
+from reminders.sweep import BELL, DELIVER_QUEUE, send_due_soon
 from reminders.tasks import send_due_soon_reminders
 from taskapp import services
 from tests.at_once import another_connection
-from tests.factories import in_hours, make_delivery, make_task, make_user
+from tests.factories import in_hours, make_delivery, make_reminder, make_task, make_user
 from work.bell import MOST_WAITING
 from work.models import Bell, Breaker
 
@@ -151,3 +151,18 @@ def test_a_reminder_that_somebody_holds_does_not_keep_others_from_being_sent(com
 
     assert counts["dispatched"] == 1
     assert Delivery.objects.get().reminder.task == due
+
+
+def test_a_clock_that_is_set_back_ends_the_quiet_that_a_reminder_waited_for(alice, broker):
+    waiting = make_reminder(make_task(alice), remind_at=in_hours(1))
+    ahead = make_reminder(make_task(alice, due_in_hours=48))
+    before = ahead.remind_at
+    plan()
+
+    Bell.objects.update_or_create(name=BELL, defaults={"answered_at": in_hours(1)})
+    send_due_soon()
+
+    waiting.refresh_from_db()
+    ahead.refresh_from_db()
+    assert waiting.status == "dispatched"
+    assert (ahead.status, ahead.remind_at) == ("planned", before)
