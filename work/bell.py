@@ -74,8 +74,7 @@ def is_full(queue: str) -> bool:
 
 def broker() -> Any:
     """A connection that gives up soon: whoever rings has better things to do than to wait for a frozen broker."""
-    options = {"socket_timeout": BROKER_TIMEOUT_SECONDS, "max_retries": 0}
-    return current_app.connection_for_write(transport_options=options)
+    return current_app.connection_for_write(transport_options={"socket_timeout": BROKER_TIMEOUT_SECONDS})
 
 
 def length(queue: str, connection: Any) -> int:
