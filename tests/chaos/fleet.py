@@ -30,7 +30,7 @@ from tests.chaos.armory import Armory
 from tests.chaos.ledger import Handing, Ledger, Row, Verdict, read_trace
 from tests.chaos.mail_server import MailServer
 from tests.chaos.processes import Program, children, is_alive
-from tests.e2e.service import COMMANDS, PASSWORD, ROOT, free_port
+from tests.e2e.service import COMMANDS, PASSWORD, ROOT, free_port, run_manage
 from tests.waiting import eventually
 
 WEB, BEATS, WORKERS = "web", ["celery-beat#1", "celery-beat#2"], [f"celery-worker#{n}" for n in (1, 2, 3)]
@@ -218,12 +218,7 @@ class Fleet:
     # Talking to it
 
     def manage(self, *arguments: str, stdin: str = "") -> str:
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.environ, input=stdin, text=True,
-            capture_output=True, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return run_manage(self.environ, *arguments, stdin=stdin)
 
     def add_users(self, names: Iterable[str]) -> None:
         """People with an address at example.org, and tokens."""

@@ -86,12 +86,7 @@ class Service:
 
     def manage(self, *arguments: str, stdin: str = "") -> str:
         """Run a command of manage.py; return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.environ, input=stdin, text=True,
-            capture_output=True, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return run_manage(self.environ, *arguments, stdin=stdin)
 
     def start(self, *names: str, options: Sequence[str] = (), **environ: str) -> None:
         """`options` are added to the command line, and `environ` to the environment."""
@@ -153,6 +148,16 @@ class Service:
     def deliveries(self, **filters: Any) -> list[dict[str, Any]]:
         query = "&".join(f"{name}={value}" for name, value in filters.items())
         return self.api("GET", f"deliveries/?{query}")["results"]
+
+
+def run_manage(environ: dict[str, str], *arguments: str, stdin: str = "") -> str:
+    """Run a command of manage.py; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments], cwd=ROOT, env=environ, input=stdin, text=True,
+        capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def free_port() -> int:
