@@ -7,10 +7,11 @@ from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-app = Celery("config")
+app = Celery("config", task_cls="schedules.jobs:Job")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-app.steps["worker"].update(["work.stopping:Listen", "work.watchdog:Watchdog"])  # by name: Django is not set up yet
+# By name, for Django is not set up yet.
+app.steps["worker"].update(["work.stopping:Listen", "work.watchdog:Watchdog", "schedules.taking:Keep"])
 
 
 @setup_logging.connect

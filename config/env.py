@@ -53,6 +53,7 @@ def seal(env: FileAwareEnv) -> None:
 
 
 LOG_LEVELS = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
+SCHEDULERS = {"schedules.scheduler:LedgerScheduler", "django_celery_beat.schedulers:DatabaseScheduler"}
 at_least_zero = validate.Range(min=0, error="must be a whole number of 0 or more.")
 at_least_one = validate.Range(min=1, error="must be a whole number of 1 or more.")
 at_least_ten = validate.Range(min=10, error="must be a whole number of 10 or more.")

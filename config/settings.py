@@ -46,8 +46,14 @@ HEALTH_LATE_SECONDS = env.int("HEALTH_LATE_SECONDS", 120, validate=environment.a
 HISTORY_DAYS = env.int("HISTORY_DAYS", 90, validate=environment.at_least_one)
 TOMBSTONE_DAYS = env.int("TOMBSTONE_DAYS", 30, validate=environment.at_least_one)
 RESULT_DAYS = env.int("RESULT_DAYS", 7, validate=environment.at_least_one)
+RUN_DAYS = env.int("RUN_DAYS", 30, validate=environment.at_least_one)
 WEB_THREADS = env.int("WEB_THREADS", 4, validate=environment.at_least_one)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 2, validate=environment.at_least_one)
+CELERY_BEAT_SCHEDULER = env.str(
+    "CELERY_BEAT_SCHEDULER",
+    "schedules.scheduler:LedgerScheduler",
+    validate=environment.one_of(environment.SCHEDULERS, "one of " + " and ".join(sorted(environment.SCHEDULERS))),
+)
 environment.seal(env)
 
 # --- Checked together, and completed -------------------------------------------------------------------------
@@ -285,8 +291,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 # Publishing fails fast: the row is there, and the next tick rings again.
 CELERY_TASK_PUBLISH_RETRY = True
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
-CELERY_BEAT_SCHEDULER = "schedules.scheduler:WakefulScheduler"
-CELERY_BEAT_SYNC_EVERY = 1  # last_run_at is written at each run, so that a killed beat does not repeat it
+CELERY_BEAT_SYNC_EVERY = 1  # for the stock scheduler: a killed beat repeats fewer runs
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 SCHEDULE_WAKE_SOURCES = {"due-soon-reminders": "reminders.wake.is_tick_wanted"}
 SCHEDULE_WAKE_INTERVAL_SECONDS = 0.5

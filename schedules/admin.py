@@ -12,7 +12,7 @@ from django_celery_beat.models import PeriodicTask, SolarSchedule
 
 from schedules import services
 
-# Beat stops at a solar schedule unless an astronomy library is there, so none can be made.
+# Solar schedules need an astronomy library, and are not supported.
 admin.site.unregister([PeriodicTask, SolarSchedule])
 
 
@@ -41,5 +41,5 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
 
     @admin.action(description="Run now", permissions=["change"])
     def run_now(self, request: HttpRequest, schedules: "QuerySet[PeriodicTask]") -> None:
-        count = services.request_run(schedules, by=cast(User, request.user))
+        count = len(services.request_run(schedules, by=cast(User, request.user)))
         self.message_user(request, f"{count} job(s) will be published within a second.", messages.SUCCESS)

@@ -1,50 +1,128 @@
-"""Beat's loop: django-celery-beat's, that also asks wake sources.
+"""Beat's loop: takes edits, turns due moments into runs, publishes them, and asks wake sources.
+
+Nothing is kept in memory but where the slow recheck has come to, so any number of beats may run this, and each may die
+at any line. ledger.py has the protocol.
 
 A wake source is a function, named in SCHEDULE_WAKE_SOURCES for a schedule, that says whether its job should run now.
 It is asked every SCHEDULE_WAKE_INTERVAL_SECONDS while the schedule is enabled; the schedule's own interval remains as
-the net beneath it. So a request that made work publishes nothing: the work is a row, and beat finds it.
-
-A tick published for a wake source counts as a run of its schedule in no other way: `last_run_at` and the interval
-belong to the schedule.
+the net beneath it. So a request that made work publishes nothing: the work is a row, and beat finds it. A job that is
+published for a wake source is no run of its schedule: it leaves no trace in the ledger, in `last_run_at` or in the
+interval.
 """
 
 from collections.abc import Callable
 from functools import cached_property
+from time import monotonic
 from typing import Any
 
+from celery.beat import Scheduler
 from celery.utils.log import get_logger
 from django.conf import settings
 from django.db import close_old_connections
 from django.utils.module_loading import import_string
-from django_celery_beat.models import PeriodicTask
-from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
-from schedules.services import publish_requests
+from schedules import ledger, runs
+from schedules.definitions import COLUMNS, PARAMETERS, TABLES, Definition, definitions
+from schedules.queues import UNREACHABLE, Queues
+from schedules.statements import fetch
 
 logger = get_logger(__name__)
 
 BROKER_TIMEOUT_SECONDS = 2.0
+BROKER_REST_SECONDS = 5.0
+RECHECK_EVERY_SECONDS = 5.0
+SHORTEST_SLEEP_SECONDS = 0.1
+
+# Index: the unique one of the name.
+AWAKE = f"""
+    SELECT {COLUMNS} FROM {TABLES}
+    WHERE t.name = ANY(%(names)s) AND t.enabled
+      AND (p.paused_until IS NULL OR p.paused_until <= statement_timestamp())
+"""  # noqa: S608 (names of our own)
 
 
-class WakefulScheduler(DatabaseScheduler):  # type: ignore[misc]
-    """django-celery-beat's scheduler with wake sources and runs on request."""
+class LedgerScheduler(Scheduler):
+    """The scheduler of `celery -A config beat`, unless CELERY_BEAT_SCHEDULER names another."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.wake_sources: dict[str, Callable[[], bool]] = {
             name: import_string(path) for name, path in settings.SCHEDULE_WAKE_SOURCES.items()
         }
+        self.wake_every = float(settings.SCHEDULE_WAKE_INTERVAL_SECONDS)
+        self.wake_at = self.recheck_at = self.publish_at = 0.0
+        self.rechecked = 0
         super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Nothing is installed: schedules are rows, and an administrator's edits and deletions stand."""
+        self.app.loader.import_default_modules()  # a schedule whose job is unknown is broken
+        self.attempt(ledger.recheck_broken)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Do what is due; return the seconds until the next look."""
-        for part in (super().tick, self.wake, lambda: publish_requests(self.publish_model)):
-            try:
-                part()
-            except Exception as error:  # of the database, of the broker, or of a row that somebody mistyped
-                # Beat would end here. What is due is in the database, so nothing is missed by looking again soon.
-                logger.warning("A part of the tick failed; looking again soon: %s", error)
-                close_old_connections()
-        return float(settings.SCHEDULE_WAKE_INTERVAL_SECONDS)
+        is_more = [self.attempt(part) for part in (self.take_changes, self.take_due)]
+        if monotonic() >= self.wake_at:
+            self.wake_at = monotonic() + self.wake_every
+            is_more += [self.attempt(part) for part in (self.attend, self.wake, self.recheck)]
+        if any(is_more):
+            return 0.0
+        seconds = self.attempt(ledger.seconds_until_look)
+        return min(max(SHORTEST_SLEEP_SECONDS, self.wake_every if seconds is None else seconds), self.wake_every)
+
+    def attempt(self, part: Callable[[], Any]) -> Any:
+        """Do a part of the tick. Beat would end at an error; what is due is in the database, so it looks again soon."""
+        try:
+            return part()
+        except runs.BrokerAwayError as error:
+            logger.warning("The broker is away; what is due stays due: %s", error)
+            self.publish_at = monotonic() + BROKER_REST_SECONDS
+        except Exception as error:  # of the database, of the broker, or of a wake source
+            logger.warning("A part of the tick failed; looking again soon: %s", error)
+            close_old_connections()
+        return None
+
+    def take_changes(self) -> bool:
+        count, due = ledger.take_changes(lease=runs.PUBLISH_LEASE)
+        self.publish(due)
+        return count == ledger.CHANGE_BATCH
+
+    def take_due(self) -> bool:
+        count, due = ledger.take_due(lease=runs.PUBLISH_LEASE)
+        self.publish(due)
+        return count == ledger.LOOK_BATCH
+
+    def attend(self) -> bool:
+        """See to the runs that are open: those of a beat that died, those whose message was lost, and so on."""
+        if monotonic() < self.publish_at:
+            return False
+        queues = Queues(self.connection)
+        count, due = runs.take_open(queues, self.app)
+        if queues.is_away:
+            self.publish_at = monotonic() + BROKER_REST_SECONDS
+        self.publish(due)
+        return count == runs.BATCH
+
+    def publish(self, due: list[int]) -> None:
+        if due and monotonic() >= self.publish_at:
+            runs.publish(due, self.app, self.producer)
+
+    def wake(self) -> None:
+        """Publish a job for each schedule whose wake source wants one now."""
+        for schedule in definitions(fetch(AWAKE, {"names": list(self.wake_sources), **PARAMETERS})):
+            if self.wake_sources[schedule.name]():
+                self.publish_wake(schedule)
+
+    def publish_wake(self, schedule: Definition) -> None:
+        """Without an expiry, which the worker's host would judge by its own clock: what it is worth is known here."""
+        try:
+            runs.send_job(schedule, self.app, self.producer, *schedule.message())
+        except UNREACHABLE as error:
+            raise runs.BrokerAwayError(str(error)) from error
+
+    def recheck(self) -> None:
+        if monotonic() >= self.recheck_at:
+            self.recheck_at = monotonic() + RECHECK_EVERY_SECONDS
+            self.rechecked = ledger.recheck(self.rechecked)
 
     @cached_property
     def connection(self) -> Any:
@@ -54,49 +132,8 @@ class WakefulScheduler(DatabaseScheduler):  # type: ignore[misc]
     @cached_property
     def producer(self) -> Any:
         """Connects when it publishes; the original waits for the broker before, for as long as that takes."""
-        return self.Producer(self.connection, auto_declare=False)
+        return self.Producer(self.connection, auto_declare=False)  # type: ignore[attr-defined]  # its stubs lack it
 
-    def all_as_schedule(self) -> dict[str, ModelEntry]:
-        """The enabled schedules. One that cannot be read is left out, and told; the original would end at the first."""
-        entries = {}
-        for model in self.enabled_models():
-            try:
-                entries[model.name] = self.Entry(model, app=self.app)
-            except Exception as error:
-                logger.error("The schedule %s cannot be read, and does not run: %s", model.name, error)
-        return entries
-
-    def wake(self) -> None:
-        """Publish a job for each schedule whose wake source wants one now."""
-        for name, is_wanted in self.wake_sources.items():
-            entry = self.schedule.get(name)
-            if entry is not None and entry.model.enabled and is_wanted():
-                self.publish(entry)
-
-    def publish(self, entry: ModelEntry) -> None:
-        """Send the entry's job now, beside its schedule.
-
-        Without an expiry, which the worker's host would judge by its own clock: how long a run is worth its while is
-        known here.
-        """
-        logger.debug("Waking %s", entry.name)
-        options = entry.options
-        entry.options = {name: value for name, value in options.items() if name != "expires"}
-        try:
-            self.apply_async(entry, producer=self.producer, advance=False)
-        finally:
-            entry.options = options
-
-    def publish_model(self, model: PeriodicTask) -> None:
-        self.publish(self.Entry(model, app=self.app))
-
-    def setup_schedule(self) -> None:
-        """Read the schedules. Unlike the original this adds none: an administrator's edits and deletions stand.
-
-        The time of the last change is noted first, and given where there is none: the original takes the first time
-        that it sees for one that it has read already, and misses that edit for five minutes.
-        """
-        if self.Changes.last_change() is None:
-            self.Changes.update_changed()
-        self._last_timestamp = self.Changes.last_change()
-        self.schedule  # noqa: B018 (the property reads them)
+    @property
+    def info(self) -> str:
+        return "    . db -> the tick ledger"

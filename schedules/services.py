@@ -1,76 +1,105 @@
-"""What people do with schedules, and what beat does about it."""
+"""What people do with schedules, and what is kept of it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import cast
 
 from django.contrib.auth.models import User
-from django.db.models import Q
-from django.db.models.functions import Now
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from django_celery_results.models import TaskResult
 
-from schedules.models import RunRequest
+from schedules import moments
+from schedules.definitions import COLUMNS, PARAMETERS, TABLES, Broken, Definition, definitions
+from schedules.models import Policy, ScheduleRun, ScheduleState
+from schedules.statements import fetch
 
 PRUNE_BATCH = 5_000
 
-TAKEN_FOR = timedelta(seconds=10)
-"""A run that was taken so long ago and not published is tried again: its beat died, or the broker was away."""
+# A run of its own, whatever else is open. A second request of the same schedule in the same microsecond gets the next.
+REQUEST = """
+    INSERT INTO schedules_schedulerun (schedule_id, scheduled_for, kind, status, requested_by_id, key, job_id, look_at)
+    SELECT schedule_id, clock_timestamp() + place * interval '1 microsecond', 'request', 'due', %(by)s, %(key)s,
+           gen_random_uuid(), clock_timestamp()
+    FROM unnest(%(ids)s::integer[]) WITH ORDINALITY AS wanted (schedule_id, place)
+    ON CONFLICT DO NOTHING
+    RETURNING id
+"""
 
-WORTH_RUNNING = timedelta(hours=1)
-"""What could not be published for so long is not what the person wants to happen now."""
 
+def request_run(schedules: Iterable[PeriodicTask], *, by: User, key: str | None = None) -> list[ScheduleRun]:
+    """Ask for one run of each schedule's job, besides its ticks; beat publishes it within a second.
 
-def request_run(schedules: Iterable[PeriodicTask], *, by: User) -> int:
-    """Ask for one run of each schedule's job, besides its ticks; beat publishes it within a second."""
-    return len(RunRequest.objects.bulk_create([RunRequest(schedule=one, requested_by=by) for one in schedules]))
-
-
-def publish_requests(publish: Callable[[PeriodicTask], None]) -> int:
-    """Publish the runs that were asked for, until one fails; return how many were published.
-
-    What failed stays taken for a while, so a row that cannot be read holds up nobody: the next call goes on behind it.
-    While the broker is away this returns after one try, however many wait.
-
-    Each is taken by one caller of many, and again if that one died before it said that the message was out. No
-    transaction is open while it publishes, for beat's scheduler closes connections of its own accord.
+    A second request for the same schedule with the same key asks for nothing new: it returns the first one's run.
     """
-    published = 0
-    while (request := take_request()) is not None:
-        own = RunRequest.objects.filter(pk=request.pk)
-        try:
-            publish(request.schedule)
-        except Exception as error:  # the broker's, or that of a schedule with arguments that cannot be read
-            own.update(error=str(error))
-            break
-        own.update(published_at=Now(), error="")
-        published += 1
-    return published
+    ids = [schedule.pk for schedule in schedules]
+    made = [pk for (pk,) in fetch(REQUEST, {"ids": ids, "by": by.pk, "key": key})]
+    runs = ScheduleRun.objects.filter(schedule__in=ids, key=key) if key else ScheduleRun.objects.filter(pk__in=made)
+    return list(runs.order_by("pk"))
 
 
-def take_request() -> RunRequest | None:
-    """The oldest run that was asked for and that nobody is publishing, now taken by the caller."""
-    free = Q(taken_at=None) | Q(taken_at__lt=Now() - TAKEN_FOR)
-    waiting = RunRequest.objects.filter(free, published_at=None, requested_at__gt=Now() - WORTH_RUNNING)
-    for request in waiting.select_related("schedule").order_by("id"):
-        if RunRequest.objects.filter(free, pk=request.pk, published_at=None).update(taken_at=Now()):
-            return request
-    return None
+def pause(schedule: PeriodicTask, *, until: datetime) -> None:
+    """Leave out the ticks until then."""
+    Policy.objects.update_or_create(schedule=schedule, defaults={"paused_until": until})
+
+
+def resume(schedule: PeriodicTask) -> None:
+    Policy.objects.filter(schedule=schedule).update(paused_until=None)
+
+
+def skip_next(schedule: PeriodicTask) -> datetime | None:
+    """Leave out its next tick; return which that is. A second call while it lies ahead changes nothing."""
+    next_at = next_runs(schedule, count=1, is_skip_counted=False)
+    if not next_at:
+        return None
+    Policy.objects.update_or_create(schedule=schedule, defaults={"skip_at": next_at[0]})
+    return next_at[0]
 
 
 def next_run_at(schedule: PeriodicTask) -> datetime | None:
-    """When beat will run it next, as django-celery-beat reckons; None while it is disabled or over."""
-    if not schedule.enabled or (schedule.expires and schedule.expires < timezone.now()):
-        return None
-    last = schedule.last_run_at or schedule.date_changed
-    if schedule.start_time and schedule.start_time > timezone.now():
-        return cast("datetime", schedule.start_time)
+    """When it ticks next; None while it is disabled, broken or over."""
+    found = next_runs(schedule, count=1)
+    return found[0] if found else None
+
+
+def next_runs(schedule: PeriodicTask, *, count: int, is_skip_counted: bool = True) -> list[datetime]:
+    """The next moments at which its job runs, as far as its definition says."""
+    definition = read_definition(schedule.pk)
+    state = ScheduleState.objects.filter(schedule=schedule).first()
+    if definition is None or (state is not None and state.has_fired and state.timing == definition.timing):
+        return []
+    is_reckoned = state is not None and state.timing == definition.timing
+    phase = state.phase if state is not None and is_reckoned else None
+    found = upcoming(definition, phase=phase, count=count + 1)
+    if is_skip_counted and definition.skip_at:
+        found = [moment for moment in found if moment != definition.skip_at]
+    return found[:count]
+
+
+def upcoming(definition: Definition, *, phase: datetime | None = None, count: int = 5) -> list[datetime]:
+    """The moments from now on at which a schedule with this definition runs; none if it is disabled or broken."""
+    now = timezone.now()
+    after = max(filter(None, [now, definition.start_time and definition.start_time - timedelta.resolution,
+                              definition.paused_until]))  # fmt: skip
     try:
-        is_due, seconds = schedule.schedule.is_due(last)
-    except Exception:  # a crontab without such a day, such as 31 February
-        return None
-    return timezone.now() + timedelta(seconds=0 if is_due else seconds)
+        kind = definition.check(phase or definition.start_time or definition.last_run_at or now)
+    except Broken:
+        return []
+    if not definition.enabled:
+        return []
+    found: list[datetime] = []
+    moment = moments.after(kind, after)
+    while moment and len(found) < (1 if definition.runs_once else count):
+        if definition.expires and moment > definition.expires:
+            break
+        found.append(moment)
+        moment = moments.after(kind, moment)
+    return found
+
+
+def read_definition(pk: int) -> Definition | None:
+    sql = f"SELECT {COLUMNS} FROM {TABLES} WHERE t.id = %(pk)s"  # noqa: S608 (names of our own)
+    found = definitions(fetch(sql, {"pk": pk, **PARAMETERS}))
+    return found[0] if found else None
 
 
 def prune_results(*, older_than: timedelta) -> int:
@@ -81,6 +110,15 @@ def prune_results(*, older_than: timedelta) -> int:
         ids = list(old.values_list("pk", flat=True)[:PRUNE_BATCH])
         pruned += TaskResult.objects.filter(pk__in=ids).delete()[0]
         if len(ids) < PRUNE_BATCH:
-            break
-    RunRequest.objects.filter(requested_at__lt=timezone.now() - older_than).delete()
-    return pruned
+            return pruned
+
+
+def prune_runs(*, older_than: timedelta) -> int:
+    """Delete settled runs whose moment is longer ago than that, a batch at a time."""
+    pruned = 0
+    while True:
+        old = ScheduleRun.objects.filter(scheduled_for__lt=timezone.now() - older_than, look_at=None)
+        ids = list(old.order_by("scheduled_for").values_list("pk", flat=True)[:PRUNE_BATCH])
+        pruned += ScheduleRun.objects.filter(pk__in=ids).delete()[0]
+        if len(ids) < PRUNE_BATCH:
+            return pruned

@@ -12,3 +12,9 @@ from schedules import services
 def prune_results() -> dict[str, int]:
     """Delete results of jobs that are older than RESULT_DAYS."""
     return {"results": services.prune_results(older_than=timedelta(days=settings.RESULT_DAYS))}
+
+
+@shared_task(name="schedules.prune_runs")
+def prune_runs() -> dict[str, int]:
+    """Delete settled runs of schedules that are older than RUN_DAYS."""
+    return {"runs": services.prune_runs(older_than=timedelta(days=settings.RUN_DAYS))}

@@ -74,6 +74,7 @@ def committed_db(transactional_db) -> None:
     defaults = import_module("reminders.migrations.0003_defaults")
     defaults.make_rule(apps, None)
     defaults.make_schedules(apps, None)
+    import_module("schedules.migrations.0004_prune_runs").make_schedule(apps, None)
 
 
 @pytest.fixture

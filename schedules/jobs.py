@@ -1,0 +1,47 @@
+"""Classes of jobs. No models here, so that the Celery app can name one before Django is set up.
+
+Every job of an app with `task_cls="schedules.jobs:Job"` is a Job: of several messages about one run, however they came
+about, the first starts it. When the ledger cannot be asked, it runs all the same, and may run twice; a job of class
+OncePerTick does not run then.
+"""
+
+from typing import Any
+
+from celery import Task
+from celery.exceptions import Ignore
+
+RUN = "schedule_run"
+"""Header of a message: the run that it is about."""
+
+
+class TakenBefore:
+    """What `take` answers when another message was first."""
+
+
+def is_of_run(request: Any) -> bool:
+    return bool((getattr(request, "headers", None) or {}).get(RUN) or getattr(request, RUN, None))
+
+
+class Job(Task):  # type: ignore[type-arg]
+    """A job that starts once for each start that the ledger counts."""
+
+    abstract = True
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        if isinstance(getattr(self.request, "taken", None), TakenBefore):
+            raise Ignore(f"run {task_id} was started by another message")
+
+
+class OncePerTick(Job):
+    """A job that does not start unless the ledger says that it is the first to do so for its tick.
+
+    For what must not be done twice. A tick whose start nobody saw the end of is not repeated: let the schedule's policy
+    say so, too, or beat sends a message that this class then refuses.
+    """
+
+    abstract = True
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        super().before_start(task_id, args, kwargs)
+        if is_of_run(self.request) and getattr(self.request, "taken", None) != 1:
+            raise Ignore(f"run {task_id} may have been started before")

@@ -1,0 +1,215 @@
+"""The tick ledger: which moments of which schedules have become runs.
+
+The protocol
+------------
+A schedule's next moment stands in ScheduleState, indexed. A look takes the states that are due, with SKIP LOCKED, so
+that any number of beats share the work without a leader. In one transaction it writes a run for each tick and the next
+moment; the run is unique for its schedule and moment, so that no tick becomes two whatever happens to the state. Only
+then is anything published (runs.py). A beat that dies before the commit has done nothing; after it, its runs are there
+for any other to publish.
+
+Edits are found by triggers, which append to ScheduleChange: whoever edits, by whatever means, and in a row of their
+own, so that an editor's transaction and beat's never wait for each other. What a schedule says is read at each look,
+so that one that has been disabled does not run even while its change still waits in the queue. `recheck` goes slowly
+through all schedules as the net beneath the triggers.
+
+`last_run_at` and `total_run_count` of django-celery-beat are copied from here (`project`), and mended when an old copy
+of the row has been saved over them.
+
+The clock is PostgreSQL's. A moment that has been accounted for does not return when the clock is set back.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from schedules.definitions import COLUMNS, DIGEST, PARAMETERS, TABLES, Definition
+from schedules.models import RunStatus
+from schedules.planning import Outcome, State, Tick, Waiting, look
+from schedules.statements import as_rows, execute, fetch
+
+LOOK_BATCH = 1_000
+CHANGE_BATCH = 5_000
+RECHECK_BATCH = 2_000
+
+STATE = [field.name for field in fields(State)]
+
+# Statement time, which unlike clock_timestamp() lets the index be used, and is the same for all rows of a look.
+SCHEDULES = f"""
+    SELECT {COLUMNS}, {", ".join(f"s.{name}" for name in STATE)}, {DIGEST}, statement_timestamp(),
+           -- index: run_open
+           (SELECT count(*) FROM schedules_schedulerun AS r WHERE r.schedule_id = t.id AND r.look_at IS NOT NULL
+               AND r.kind = 'tick' AND r.status IN ('due', 'published')),
+           (SELECT count(*) FROM schedules_schedulerun AS r WHERE r.schedule_id = t.id AND r.look_at IS NOT NULL
+               AND r.kind = 'tick' AND r.status = 'started')
+    FROM {TABLES} JOIN schedules_schedulestate AS s ON s.schedule_id = t.id
+"""  # noqa: S608 (names of our own)
+
+# A schedule that is just being deleted is left alone. Index: schedule_look.
+CLAIM = f"""
+    {SCHEDULES}
+    WHERE s.look_at <= statement_timestamp() ORDER BY s.look_at LIMIT %(limit)s
+    FOR NO KEY UPDATE OF s SKIP LOCKED FOR KEY SHARE OF t SKIP LOCKED
+"""
+
+TAKE_CHANGES = """
+    WITH batch AS MATERIALIZED (
+        SELECT id FROM schedules_schedulechange ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    )
+    DELETE FROM schedules_schedulechange AS change USING batch WHERE change.id = batch.id
+    RETURNING change.schedule_id, change.at
+"""
+
+# In the order in which a deletion locks: the schedule, then its state.
+HOLD = "SELECT id FROM django_celery_beat_periodictask WHERE id = ANY(%(ids)s) ORDER BY id FOR KEY SHARE"
+
+MAKE_STATES = "INSERT INTO schedules_schedulestate (schedule_id) SELECT unnest(%(ids)s) ON CONFLICT DO NOTHING"
+
+CLAIM_THESE = f"{SCHEDULES} WHERE t.id = ANY(%(ids)s) ORDER BY t.id FOR NO KEY UPDATE OF s"
+
+RECORD = """
+    INSERT INTO schedules_schedulerun (schedule_id, scheduled_for, status, reason, ticks, since, job_id, look_at,
+                                       publishes)
+    SELECT schedule_id, scheduled_for, status, reason, ticks, since, gen_random_uuid(),
+           CASE WHEN status = 'due' THEN clock_timestamp() + %(lease)s END, (status = 'due')::integer
+    FROM jsonb_to_recordset(%(rows)s) AS row (
+        schedule_id integer, scheduled_for timestamptz, status text, reason text, ticks integer, since timestamptz
+    )
+    ORDER BY scheduled_for
+    ON CONFLICT (schedule_id, scheduled_for) DO NOTHING
+    RETURNING id, schedule_id, status
+"""
+
+SAVE = f"""
+    UPDATE schedules_schedulestate AS s SET ({", ".join(STATE)}) = ({", ".join(f"row.{name}" for name in STATE)})
+    FROM jsonb_to_recordset(%(rows)s) AS row (
+        schedule_id integer, seen text, timing text, phase timestamptz, last_at timestamptz, next_at timestamptz,
+        look_at timestamptz, is_resting boolean, has_fired boolean, problem text, ran_at timestamptz, runs integer
+    )
+    WHERE s.schedule_id = row.schedule_id
+"""  # noqa: S608
+
+# A row that an editor has locked is left to `recheck`.
+PROJECT = """
+    WITH lagging AS MATERIALIZED (
+        SELECT t.id, s.ran_at, s.runs, s.has_fired
+        FROM django_celery_beat_periodictask AS t JOIN schedules_schedulestate AS s ON s.schedule_id = t.id
+        WHERE t.id = ANY(%(ids)s)
+          AND (t.last_run_at IS DISTINCT FROM s.ran_at OR t.total_run_count <> s.runs OR (t.enabled AND s.has_fired))
+        ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
+    )
+    UPDATE django_celery_beat_periodictask AS t
+    SET last_run_at = lagging.ran_at, total_run_count = lagging.runs, enabled = t.enabled AND NOT lagging.has_fired
+    FROM lagging WHERE t.id = lagging.id
+"""
+
+RECHECK = f"""
+    WITH stretch AS MATERIALIZED (
+        SELECT t.id, s.schedule_id IS NULL OR s.seen <> {DIGEST}
+               OR t.last_run_at IS DISTINCT FROM s.ran_at OR t.total_run_count <> s.runs
+               OR (t.enabled AND s.has_fired) AS is_stale
+        FROM {TABLES} LEFT JOIN schedules_schedulestate AS s ON s.schedule_id = t.id
+        WHERE t.id > %(after)s ORDER BY t.id LIMIT %(limit)s
+    ), stale AS (
+        INSERT INTO schedules_schedulechange (schedule_id) SELECT id FROM stretch WHERE is_stale
+    )
+    SELECT max(id), count(*) FROM stretch
+"""  # noqa: S608
+
+# A job that was not there may have come with a new version. Index: schedule_broken.
+BROKEN = """
+    INSERT INTO schedules_schedulechange (schedule_id, at)
+    SELECT schedule_id, last_at FROM schedules_schedulestate WHERE problem <> '' AND last_at IS NOT NULL
+"""
+
+SECONDS_UNTIL_LOOK = "SELECT EXTRACT(epoch FROM min(look_at) - clock_timestamp()) FROM schedules_schedulestate"
+
+
+def take_changes(*, limit: int = CHANGE_BATCH, lease: timedelta) -> tuple[int, list[int]]:
+    """Look at schedules that were edited; return how many edits that were, and the runs to be published."""
+    with transaction.atomic():
+        changes = fetch(TAKE_CHANGES, {"limit": limit})
+        if not changes:
+            return 0, []
+        changed_at: dict[int, datetime] = {}
+        for schedule_id, at in changes:
+            changed_at[schedule_id] = min(at, changed_at.get(schedule_id, at))
+        ids = [pk for (pk,) in fetch(HOLD, {"ids": sorted(changed_at)})]
+        execute(MAKE_STATES, {"ids": ids})
+        runs = _look_at(fetch(CLAIM_THESE, {"ids": ids, **PARAMETERS}), changed_at, lease)
+    project(ids)
+    return len(changes), runs
+
+
+def take_due(*, limit: int = LOOK_BATCH, lease: timedelta) -> tuple[int, list[int]]:
+    """Look at the schedules that are due; return how many those were, and the runs to be published.
+
+    Nobody else looks at these runs for as long as the lease, so the caller has that time to publish them.
+    """
+    with transaction.atomic():
+        rows = fetch(CLAIM, {"limit": limit, **PARAMETERS})
+        if not rows:
+            return 0, []
+        runs = _look_at(rows, {}, lease)
+    project([row[0] for row in rows])
+    return len(rows), runs
+
+
+def _look_at(rows: list[tuple[Any, ...]], changed_at: dict[int, datetime], lease: timedelta) -> list[int]:
+    outcomes: dict[int, Outcome] = {}
+    for row in rows:
+        schedule, state, waiting, now = _read(row)
+        outcomes[schedule.id] = look(schedule, state, waiting, now=now, changed_at=changed_at.get(schedule.id))
+    made = _record([(pk, tick) for pk, outcome in outcomes.items() for tick in outcome.ticks], lease)
+    runs = Counter(schedule_id for schedule_id, _ in made)
+    states = [
+        {"schedule_id": row[0], **asdict(replace(state, seen=row[DIGEST_AT], runs=state.runs + runs[row[0]]))}
+        for row in rows
+        for state in [outcomes[row[0]].state]
+    ]
+    execute(SAVE, {"rows": as_rows(states)})
+    return [run for _, run in made]
+
+
+DIGEST_AT = len(fields(Definition)) + len(STATE)
+
+
+def _read(row: tuple[Any, ...]) -> tuple[Definition, State, Waiting, datetime]:
+    size = len(fields(Definition))
+    _, now, untaken, running = row[DIGEST_AT:]
+    return Definition(*row[:size]), State(*row[size:DIGEST_AT]), Waiting(untaken, running), now
+
+
+def _record(ticks: Iterable[tuple[int, Tick]], lease: timedelta) -> list[tuple[int, int]]:
+    """Write the ticks into the ledger; return schedule and run of those that are to be published."""
+    rows = [{"schedule_id": schedule_id, **asdict(tick)} for schedule_id, tick in ticks]
+    if not rows:
+        return []
+    made = fetch(RECORD, {"rows": as_rows(rows), "lease": lease})
+    return [(schedule_id, run) for run, schedule_id, status in made if status == RunStatus.DUE]
+
+
+def project(ids: list[int]) -> None:
+    """Let django-celery-beat's own columns say what the ledger says."""
+    execute(PROJECT, {"ids": ids})
+
+
+def recheck(after: int, *, limit: int = RECHECK_BATCH) -> int:
+    """Have a stretch of schedules looked at whose edits no trigger has seen; return where the next one begins."""
+    ((last, count),) = fetch(RECHECK, {"after": after, "limit": limit})
+    return int(last) if count == limit else 0
+
+
+def recheck_broken() -> None:
+    """Have the schedules looked at that cannot run."""
+    execute(BROKEN)
+
+
+def seconds_until_look() -> float:
+    """Until the next schedule is due, by PostgreSQL's clock; infinite if none ever is."""
+    ((seconds,),) = fetch(SECONDS_UNTIL_LOOK)
+    return float("inf") if seconds is None else float(seconds)

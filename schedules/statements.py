@@ -1,0 +1,34 @@
+"""Plain SQL: run a statement, read its rows, hand it rows."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection
+from psycopg.types.json import Jsonb
+
+
+def fetch(sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
+
+
+def execute(sql: str, parameters: Mapping[str, Any] | None = None) -> int:
+    """Returns how many rows that was."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return int(cursor.rowcount)
+
+
+def as_rows(rows: Iterable[Mapping[str, Any]]) -> Jsonb:
+    """For jsonb_to_recordset."""
+    return Jsonb(list(rows), dumps=Encoder().encode)
+
+
+class Encoder(DjangoJSONEncoder):
+    """Django's own cuts times to milliseconds."""
+
+    def default(self, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, datetime) else super().default(value)
