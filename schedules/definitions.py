@@ -5,9 +5,10 @@ others.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from celery import Celery, current_app
@@ -42,6 +43,10 @@ DIGEST = """
 """
 
 PARAMETERS = {"window": WINDOW}
+
+
+NO_KIND = "It must have one of interval, crontab and clocked."
+TWO_KINDS = "It must have only one of interval, crontab and clocked."
 
 
 class Broken(ValueError):  # noqa: N818 (the name says what is the case)
@@ -121,7 +126,7 @@ class Definition:
         except ValueError as error:
             raise Broken(str(error)) from error
         if len(kinds) != 1:
-            raise Broken("It must have one of interval, crontab and clocked." if not kinds else "It has two kinds.")
+            raise Broken(NO_KIND if not kinds else TWO_KINDS)
         return kinds[0]
 
     def message(self) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
@@ -140,9 +145,15 @@ class Definition:
         """Its moments, if it can run at all. Raises Broken."""
         app = app or current_app
         kind = self.kind(phase)
-        self.message()
-        if self.is_observed(app) and self.task not in app.tasks:
+        args, kwargs, _ = self.message()
+        job = jobs(app).get(self.task)
+        if job is None and self.is_observed(app):
             raise Broken(f"No job is named {self.task!r}.")
+        if job is not None and job.typing:
+            try:
+                job.__header__(*args, **kwargs)
+            except TypeError as error:
+                raise Broken(f"The arguments do not fit the job: {error}.") from error
         return kind
 
 
@@ -150,6 +161,17 @@ def queue_of(schedule: Definition, app: Celery) -> str:
     """The queue that its messages go to."""
     route = app.amqp.router.route({"queue": schedule.queue} if schedule.queue else {}, schedule.task)
     return str(getattr(route["queue"], "name", route["queue"]))
+
+
+def jobs(app: Celery) -> Mapping[str, Any]:
+    """All jobs by name, also in a process that has had no reason to load them so far."""
+    _load(app.loader)
+    return app.tasks
+
+
+@cache
+def _load(loader: Any) -> None:
+    loader.import_default_modules()
 
 
 def own_queues(app: Celery) -> set[str]:

@@ -144,9 +144,8 @@ def give_up(run: Run) -> Next | None:
         return Next(RunStatus.MISSED, f"{why} for {late}") if run.age > WORTH_RUNNING else None
     expiry = run.schedule.expire_seconds
     if expiry and run.age > timedelta(seconds=expiry):
-        return Next(
-            RunStatus.MISSED, f"{why} for {late}; it is worth its while for {in_words(timedelta(seconds=expiry))}"
-        )
+        limit = in_words(timedelta(seconds=expiry))
+        return Next(RunStatus.MISSED, f"{why} for {late}, and it is to start within {limit}")
     if run.status == RunStatus.PUBLISHED:
         return None
     if run.schedule.catch_up == Policy.CatchUp.SKIP and run.age > GRACE:
