@@ -19,7 +19,9 @@ class TakenBefore:
 
 
 def is_of_run(request: Any) -> bool:
-    return bool((getattr(request, "headers", None) or {}).get(RUN) or getattr(request, RUN, None))
+    """Whether the message is about a run; as the job sees it, and as the worker's parent does."""
+    headers = getattr(request, "headers", None) or getattr(request, "request_dict", None) or {}
+    return RUN in headers
 
 
 class Job(Task):  # type: ignore[type-arg]

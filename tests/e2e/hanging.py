@@ -1,5 +1,6 @@
 """The service's Celery application, with jobs and commands that hang: `celery -A tests.e2e.hanging worker`."""
 
+import os
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,6 +21,14 @@ def hang(state: Any) -> None:
     """Let the worker's main thread wait for something that never comes."""
     log.warning("hanging")
     Event().wait()
+
+
+@app.task(bind=True, name="tests.write_down")
+def write_down(self: Any, path: str) -> None:
+    """Add a line with the job's id to a file."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(file, f"{self.request.id}\n".encode())
+    os.close(file)
 
 
 @app.task(name="tests.run_until")

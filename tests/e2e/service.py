@@ -29,6 +29,7 @@ COMMANDS = {
     "celery-worker": [CELERY, "-A", "config", "worker", "--loglevel=info"],
     "celery-beat": [CELERY, "-A", "config", "beat", "--loglevel=info"],
     "hanging-worker": [CELERY, "-A", "tests.e2e.hanging", "worker", "--concurrency=1", "--loglevel=info"],
+    "hanging-beat": [CELERY, "-A", "tests.e2e.hanging", "beat", "--loglevel=info"],
     # All of them, under the supervisor of `make run`.
     "run": ["-c", "import os; from launcher.run import run; run(os.environ, parent=os.getppid())"],
 }
