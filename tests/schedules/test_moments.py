@@ -222,6 +222,10 @@ def test_a_day_that_never_comes_is_said_to(day, month):
             question()
 
 
+def test_a_crontab_has_no_moment_left_where_the_calendar_ends():
+    assert after(Crontab("0", "0", "1", "1"), datetime(9999, 6, 1, tzinfo=UTC)) is None
+
+
 def test_what_can_be_read_is_good():
     for good in (Crontab("30", "2", "31", "2,3", timezone=BERLIN), Interval(HOUR, NOON), Clocked(NOON)):
         check(good)
@@ -328,6 +332,15 @@ class TestClocksGoBack:
 )
 def test_the_rules_hold_in_every_zone(crontab, day, expected):
     assert on(crontab, date.fromisoformat(day)) == expected.split()
+
+
+def test_a_moment_shifted_into_the_next_day_is_found_also_by_who_asks_on_that_day():
+    """At 23:00 of the 29th it was 00:00 of the 30th."""
+    crontab = Crontab("30", "23", "29", timezone="America/Scoresbysund")
+    past_midnight = datetime(2025, 3, 30, 0, 10, tzinfo=ZoneInfo("America/Scoresbysund"))
+
+    assert after(crontab, past_midnight) == past_midnight + timedelta(minutes=20)
+    assert latest(crontab, past_midnight + HOUR) == past_midnight + timedelta(minutes=20)
 
 
 def test_the_table_of_the_documentation_is_true():
