@@ -1,10 +1,12 @@
 """The service's Celery application, with jobs and commands that hang: `celery -A tests.e2e.hanging worker`."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.log import get_logger
 from celery.worker.control import control_command
 
@@ -29,6 +31,14 @@ def write_down(self: Any, path: str) -> None:
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(file, f"{self.request.id}\n".encode())
     os.close(file)
+
+
+@app.task(name="tests.run_too_long", soft_time_limit=1, time_limit=2)
+def run_too_long(path: str) -> None:
+    """Ignore the soft limit, so that the hard one kills the child."""
+    with suppress(SoftTimeLimitExceeded):
+        Event().wait(100)
+    Event().wait(100)
 
 
 @app.task(name="tests.run_until")
