@@ -70,6 +70,11 @@ def test_with_two_beats_and_two_workers_each_tick_runs_once_whoever_is_killed(se
         service.stop(BEATS[number % 2], with_signal=signal.SIGKILL)
         service.start(BEATS[number % 2])
         eventually(lambda before=before: len(runs(service)) >= before + 2)
+    for number in range(2):  # frozen for longer than anybody has a run to himself
+        before = len(runs(service))
+        service.processes[BEATS[number]].send_signal(signal.SIGSTOP)
+        eventually(lambda before=before: len(runs(service)) >= before + 7)
+        service.processes[BEATS[number]].send_signal(signal.SIGCONT)
     sql(service, "UPDATE django_celery_beat_periodictask SET enabled = false")
     eventually(lambda: {run["status"] for run in runs(service)} <= {"finished", "merged"}, within=20)
 
