@@ -13,6 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from reminders import metrics as reminders_metrics
+from schedules import metrics as schedules_metrics
 
 
 class Counted(Collector):
@@ -24,11 +25,11 @@ class Counted(Collector):
 
 
 class Standing(Collector):
-    """How the reminders stand. A database that is down leaves the counts readable."""
+    """How reminders and schedules stand. A database that is down leaves the counts readable."""
 
     def collect(self) -> Iterator[Metric]:
         try:
-            yield from list(reminders_metrics.gauges())
+            yield from [*reminders_metrics.gauges(), *schedules_metrics.gauges()]
         except AnyDatabaseError:
             return
 

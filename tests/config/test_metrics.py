@@ -7,10 +7,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 from prometheus_client import values
 from prometheus_client.parser import text_string_to_metric_families
 
 from reminders.models import TaskChange
+from schedules.models import ScheduleRun, ScheduleState
 from tests.factories import make_delivery, make_reminder, make_task
 
 
@@ -42,7 +44,28 @@ def test_an_empty_service_has_every_gauge_at_nothing(scrape):
         ("taskapp_deliveries", "failed"): 0,
         ("taskapp_oldest_due_delivery_seconds",): 0,
         ("taskapp_oldest_due_reminder_seconds",): 0,
+        ("taskapp_schedule_runs", "due"): 0,
+        ("taskapp_schedule_runs", "published"): 0,
+        ("taskapp_schedule_runs", "started"): 0,
+        ("taskapp_oldest_due_schedule_seconds",): 0,
+        ("taskapp_broken_schedules",): 0,
     }
+
+
+def test_gauges_tell_how_schedules_stand(scrape):
+    broken, late, other = PeriodicTask.objects.order_by("pk")[:3]
+    ago = timezone.now() - timedelta(seconds=90)
+    ScheduleState.objects.bulk_create(
+        [ScheduleState(schedule=broken, problem="no such job"), ScheduleState(schedule=late, look_at=ago)]
+    )
+    ScheduleRun.objects.create(schedule=late, scheduled_for=ago, status="published", look_at=ago)
+    ScheduleRun.objects.create(schedule=other, scheduled_for=ago, status="finished", started_at=ago)
+
+    found = scrape()
+
+    assert (found["taskapp_schedule_runs", "published"], found["taskapp_schedule_runs", "started"]) == (1, 0)
+    assert 90 <= found["taskapp_oldest_due_schedule_seconds",] < 100
+    assert found["taskapp_broken_schedules",] == 1
 
 
 def test_gauges_tell_how_the_reminders_stand(alice, scrape):
@@ -63,11 +86,11 @@ def test_gauges_tell_how_the_reminders_stand(alice, scrape):
     assert 30 <= found["taskapp_oldest_due_reminder_seconds",] < 60
 
 
-def test_a_scrape_is_one_statement(scrape):
+def test_a_scrape_is_one_statement_for_reminders_and_one_for_schedules(scrape):
     with CaptureQueriesContext(connection) as queries:
         scrape()
 
-    assert len(queries) == 1
+    assert len(queries) == 2
 
 
 @pytest.fixture
