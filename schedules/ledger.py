@@ -5,8 +5,8 @@ The protocol
 A schedule's next moment stands in ScheduleState, indexed. A look takes the states that are due, with SKIP LOCKED, so
 that any number of beats share the work without a leader. In one transaction it writes a run for each tick and the next
 moment; the run is unique for its schedule and moment, so that no tick becomes two whatever happens to the state. Only
-then is anything published (runs.py). A beat that dies before the commit has done nothing; after it, its runs are there
-for any other to publish.
+then is anything published (publishing.py). A beat that dies before the commit has done nothing; after it, its runs are
+there for any other to publish.
 
 Edits are found by triggers, which append to ScheduleChange: whoever edits, by whatever means, and in a row of their
 own, so that an editor's transaction and beat's never wait for each other. What a schedule says is read at each look,
@@ -21,7 +21,7 @@ The clock is PostgreSQL's. A moment that has been accounted for does not return 
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -167,7 +167,7 @@ def _look_at(rows: list[tuple[Any, ...]], changed_at: dict[int, datetime], lease
     made = _record([(pk, tick) for pk, outcome in outcomes.items() for tick in outcome.ticks], lease)
     runs = Counter(schedule_id for schedule_id, _ in made)
     states = [
-        {"schedule_id": row[0], **asdict(replace(state, seen=row[DIGEST_AT], runs=state.runs + runs[row[0]]))}
+        {"schedule_id": row[0], **vars(replace(state, seen=row[DIGEST_AT], runs=state.runs + runs[row[0]]))}
         for row in rows
         for state in [outcomes[row[0]].state]
     ]
@@ -186,7 +186,7 @@ def _read(row: tuple[Any, ...]) -> tuple[Definition, State, Waiting, datetime]:
 
 def _record(ticks: Iterable[tuple[int, Tick]], lease: timedelta) -> list[tuple[int, int]]:
     """Write the ticks into the ledger; return schedule and run of those that are to be published."""
-    rows = [{"schedule_id": schedule_id, **asdict(tick)} for schedule_id, tick in ticks]
+    rows = [{"schedule_id": schedule_id, **vars(tick)} for schedule_id, tick in ticks]
     if not rows:
         return []
     made = fetch(RECORD, {"rows": as_rows(rows), "lease": lease})

@@ -20,33 +20,16 @@ What it costs (measured, of a crontab that was read before): `after` some 5 µs,
 some 0.1 ms, of the rarest 2 ms; `missed` one `after` for each moment up to the limit, and one `latest` above it.
 """
 
-import re
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import MAXYEAR, UTC, date, datetime, time, timedelta
-from functools import lru_cache
-from itertools import groupby
-from typing import NamedTuple, cast
-from zoneinfo import ZoneInfo
+from datetime import UTC, date, datetime, time, timedelta
 
-from celery.schedules import ParseException, crontab_parser
+from schedules import crontab_fields
+from schedules.crontab_fields import Fields, days_from
+from schedules.local_days import MINUTE, local_day
 
-MINUTE = timedelta(minutes=1)
-DAY = timedelta(days=1)
-MINUTES_OF_DAY = range(24 * 60)
-
-NEARBY = 2 * DAY
+NEARBY = timedelta(days=2)
 """Clocks are never changed by more than a day, so a moment may come after those of two days later, and no more."""
-
-MONTHS_AHEAD = 40 * 12 + 1
-"""A 29 February that is a Monday comes again within 40 years, and nothing is rarer."""
-
-LONGEST_MONTH = {month: 29 if month == 2 else 30 if month in {4, 6, 9, 11} else 31 for month in range(1, 13)}
-
-
-class NoSuchMoment(ValueError):  # noqa: N818 (the name says what is the case)
-    """A schedule that has no moments, such as one for 31 February."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,29 +163,12 @@ def _utc(instant: datetime) -> datetime:
     return instant.astimezone(UTC)
 
 
-# What a crontab's fields say
-
-
-class Days(NamedTuple):
-    """The days on which a crontab has moments: all three must match. Sunday is 0."""
-
-    of_month: frozenset[int]
-    months: frozenset[int]
-    of_week: frozenset[int]
-
-
-class Fields(NamedTuple):
-    """A crontab, expanded. Times are minutes of the day, in order."""
-
-    times: tuple[int, ...]
-    days: Days
-    zone: ZoneInfo
-    is_wildcard: bool
+# A crontab's moments; times of day are local here, and what is naive is in UTC
 
 
 def parse(crontab: Crontab) -> Fields:
-    """What the crontab says, remembered; ValueError if it cannot be read, NoSuchMoment if it has no moments."""
-    return _fields(
+    """What the crontab says; ValueError if it cannot be read, NoSuchMoment if it has no moments."""
+    return crontab_fields.read(
         crontab.minute,
         crontab.hour,
         crontab.day_of_month,
@@ -212,122 +178,12 @@ def parse(crontab: Crontab) -> Fields:
     )
 
 
-@lru_cache(maxsize=2**17)
-def _fields(minute: str, hour: str, day_of_month: str, month_of_year: str, day_of_week: str, timezone: str) -> Fields:
-    return Fields(
-        times=_times(minute, hour),
-        days=_days(day_of_month, month_of_year, day_of_week),
-        zone=_zone(timezone),
-        is_wildcard="*" in minute or "*" in hour,
-    )
-
-
-@lru_cache(maxsize=2**13)
-def _times(minute: str, hour: str) -> tuple[int, ...]:
-    minutes = sorted(_numbers("minute", minute, 0, 59))
-    return tuple(60 * each + minute for each in sorted(_numbers("hour", hour, 0, 23)) for minute in minutes)
-
-
-@lru_cache(maxsize=2**13)
-def _days(day_of_month: str, month_of_year: str, day_of_week: str) -> Days:
-    days = Days(
-        of_month=_numbers("day_of_month", day_of_month, 1, 31),
-        months=_numbers("month_of_year", month_of_year, 1, 12),
-        of_week=_numbers("day_of_week", day_of_week, 0, 6),
-    )
-    if min(days.of_month) > max(LONGEST_MONTH[month] for month in days.months):
-        raise NoSuchMoment(f"day_of_month: {day_of_month} never comes in month_of_year {month_of_year}")
-    return days
-
-
-def _numbers(field: str, text: str, lowest: int, highest: int) -> frozenset[int]:
-    try:
-        return frozenset(crontab_parser(highest - lowest + 1, lowest).parse(text))
-    except (ValueError, ParseException) as error:
-        if out_of_range := re.match(r"Invalid (?:beginning|end) range: (\d+)", str(error)):
-            raise ValueError(f"{field}: {out_of_range[1]} is not between {lowest} and {highest}") from error
-        raise ValueError(f"{field}: {text!r} cannot be read; write it like *, */5, 5, 1-5, 1-5/2 or 1,3") from error
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:  # unknown; not such a name; a folder
-        raise ValueError(f"timezone: {name!r} is not a zone's name, such as Europe/Berlin or UTC") from error
-
-
-# Days and their clocks
-
-
-@lru_cache(maxsize=2**14)
-def _days_of_month(days: Days, year: int, month: int) -> tuple[date, ...]:
-    if month not in days.months:
-        return ()
-    first = date(year, month, 1)
-    whole = (first + timedelta(days=number - 1) for number in sorted(days.of_month))
-    return tuple(day for day in whole if day.month == month and day.isoweekday() % 7 in days.of_week)
-
-
-def _days_from(days: Days, start: date) -> Iterator[date]:
-    """The days that match, from `start` on."""
-    now = start.year * 12 + start.month - 1
-    for index in range(now, min(now + MONTHS_AHEAD, (MAXYEAR + 1) * 12)):
-        for day in _days_of_month(days, index // 12, index % 12 + 1):
-            if day >= start:
-                yield day
-
-
-class Stretch(NamedTuple):
-    """Minutes of a local day, `end` not included, that have one offset from UTC; `is_repeat` in a second pass."""
-
-    first: int
-    end: int
-    offset: timedelta
-    is_repeat: bool
-
-
-class LocalDay(NamedTuple):
-    stretches: tuple[Stretch, ...]
-    is_plain: bool
-    """No clocks are changed on it or near it."""
-
-
-@lru_cache(maxsize=2**14)
-def _local_day(zone: ZoneInfo, day: date) -> LocalDay:
-    midnight = datetime.combine(day, time.min)
-    offsets = {_offset(zone, midnight + days * DAY) for days in (-1, 0, 1, 2)}
-    if len(offsets) == 1:
-        return LocalDay((Stretch(0, len(MINUTES_OF_DAY), offsets.pop(), is_repeat=False),), is_plain=True)
-    return LocalDay(tuple(_stretches(zone, midnight)), is_plain=False)
-
-
-def _stretches(zone: ZoneInfo, midnight: datetime) -> Iterator[Stretch]:
-    """In a gap, the offset of fold 0 is the one from before it, and that of fold 1 is greater; see PEP 495."""
-
-    def offsets(minute: int) -> tuple[timedelta, timedelta]:
-        local = midnight + minute * MINUTE
-        return _offset(zone, local), _offset(zone, local.replace(fold=1))
-
-    for (offset, second), run in groupby(MINUTES_OF_DAY, key=offsets):
-        minutes = list(run)
-        yield Stretch(minutes[0], minutes[-1] + 1, offset, is_repeat=False)
-        if second < offset:
-            yield Stretch(minutes[0], minutes[-1] + 1, second, is_repeat=True)
-
-
-def _offset(zone: ZoneInfo, local: datetime) -> timedelta:
-    return cast("timedelta", zone.utcoffset(local))
-
-
-# A crontab's moments; times of day are local here, and what is naive is in UTC
-
-
 def _crontab_after(fields: Fields, instant: datetime) -> datetime | None:
     today = instant.astimezone(fields.zone).date()
-    start = today if _local_day(fields.zone, today).is_plain else today - NEARBY
+    start = today if local_day(fields.zone, today).is_plain else today - NEARBY
     furthest = date.max
     found: datetime | None = None
-    for day in _days_from(fields.days, start):
+    for day in days_from(fields.days, start):
         if day > furthest:
             break
         moment = _first_on(day, fields, instant.replace(tzinfo=None))
@@ -335,7 +191,7 @@ def _crontab_after(fields: Fields, instant: datetime) -> datetime | None:
             continue
         if found is None:
             found, furthest = moment, day + NEARBY
-            if _local_day(fields.zone, day).is_plain:
+            if local_day(fields.zone, day).is_plain:
                 break
         found = min(found, moment)
     return None if found is None else found.replace(tzinfo=UTC)
@@ -345,7 +201,7 @@ def _first_on(day: date, fields: Fields, instant: datetime) -> datetime | None:
     """The first moment after the instant among those of a local day."""
     midnight = datetime.combine(day, time.min)
     found: datetime | None = None
-    for stretch in _local_day(fields.zone, day).stretches:
+    for stretch in local_day(fields.zone, day).stretches:
         if stretch.is_repeat and not fields.is_wildcard:
             continue
         next_minute = (instant + stretch.offset - midnight) // MINUTE + 1

@@ -1,37 +1,30 @@
-"""From a run to a message, and to its end: what beat does about runs that are open.
+"""Runs that are open: what beat does about those that nobody has brought further in time.
 
 A run is a row before there is any message about it. Whoever makes it due holds it for PUBLISH_LEASE, publishes, and
-marks it published; if that beat dies or freezes in between, the next one looks whether the message is there. A
-message that was published and that nobody takes is published again, but only once it is certain that it is gone: the
-queue is short, and its messages bear other ids. So a queue that is merely long is not made longer. The message's id is
-the run's, so that a message that is doubled all the same starts nothing (taking.py).
+marks it published (publishing.py); if that beat dies or freezes in between, the next one looks whether the message is
+there. A message that was published and that nobody takes is published again, but only once it is certain that it is
+gone: the queue is short, and its messages bear other ids. So a queue that is merely long is not made longer. The
+message's id is the run's, so that a message that is doubled all the same starts nothing (taking.py).
 
 A start bears a lease, which the worker renews (taking.py). When it is over, the worker has died.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any
 from uuid import UUID
 
 from celery import Celery
-from celery.utils.log import get_logger
 from django.db import transaction
 
 from schedules.definitions import COLUMNS, PARAMETERS, TABLES, Definition, queue_of
-from schedules.jobs import RUN
 from schedules.models import Policy, RunKind, RunStatus
 from schedules.planning import GRACE, in_words
-from schedules.queues import UNREACHABLE
-from schedules.statements import as_rows, execute, fetch
-
-logger = get_logger(__name__)
+from schedules.statements import as_rows, fetch
 
 PUBLISH_LEASE = timedelta(seconds=5)
-PUBLISH_FOR = timedelta(seconds=3)
-"""Whoever has not come to a run within this time, of the lease, leaves it to the next."""
+"""For so long a run that was just made due belongs to the beat that made it so."""
 
 LOOK_AGAIN = timedelta(seconds=10)
 LOOK_AGAIN_AT_MOST = timedelta(minutes=5)
@@ -44,7 +37,6 @@ WORTH_RUNNING = timedelta(hours=1)
 """A run that a person asked for and that could not go out for so long is not what he wants to happen now."""
 
 BATCH = 500
-MARK_BATCH = 100
 
 
 @dataclass(frozen=True)
@@ -182,109 +174,6 @@ def take_open(queue: Queue, app: Celery, *, limit: int = BATCH) -> tuple[int, li
     with transaction.atomic():
         runs = _runs(fetch(CLAIM, {"limit": limit, **PARAMETERS}))
         nexts = {run.id: attend(run, queue, app) for run in runs}
-        rows = [{"id": run.id, "was": run.status, **asdict(nexts[run.id])} for run in runs]
+        rows = [{"id": run.id, "was": run.status, **vars(nexts[run.id])} for run in runs]
         changed = [pk for (pk,) in fetch(CHANGE, {"rows": as_rows(rows)})]
     return len(runs), [pk for pk in changed if nexts[pk].is_published]
-
-
-# Whoever was faster, a worker or another beat, is not overwritten.
-PUBLISHED = """
-    UPDATE schedules_schedulerun AS r
-    SET status = CASE WHEN r.status = 'due' THEN row.status ELSE r.status END,
-        look_at = CASE WHEN r.status = 'due' THEN clock_timestamp() + row.wait ELSE r.look_at END,
-        published_at = coalesce(r.published_at, clock_timestamp())
-    FROM jsonb_to_recordset(%(rows)s) AS row (id bigint, status text, wait interval)
-    WHERE r.id = row.id
-"""
-
-FAILED = """
-    UPDATE schedules_schedulerun SET status = %(status)s, reason = %(reason)s,
-        look_at = clock_timestamp() + %(wait)s::interval
-    WHERE id = ANY(%(ids)s) AND status = 'due'
-"""
-
-
-class BrokerAwayError(Exception):
-    """Nothing could be published; what is due stays due."""
-
-
-def publish(ids: list[int], app: Celery, producer: Any) -> int:
-    """Send the messages of runs that the caller has just made due; return how many.
-
-    A run that the caller has not come to within PUBLISH_FOR is left to whoever looks next, for somebody may be
-    publishing it by then. Raises BrokerAwayError.
-    """
-    begun = clock_gettime(CLOCK_BOOTTIME)
-    published: list[Run] = []
-    runs = read(ids)
-    try:
-        for run in runs:
-            if clock_gettime(CLOCK_BOOTTIME) - begun > PUBLISH_FOR.total_seconds():
-                break
-            if send(run, app, producer):
-                published.append(run)
-            if len(published) % MARK_BATCH == 0:
-                mark(published, app)
-                published = []
-    except UNREACHABLE as error:
-        left = [run.id for run in runs[runs.index(run) :]]
-        fail(left, RunStatus.DUE, f"not published: {error}", wait=LOOK_AGAIN / 10)
-        raise BrokerAwayError(str(error)) from error
-    finally:
-        mark(published, app)
-    return len(runs)
-
-
-def send(run: Run, app: Celery, producer: Any) -> bool:
-    """Send its message; return False if there can be none."""
-    try:
-        args, kwargs, headers = run.schedule.message()
-        options = {"task_id": str(run.job_id), "expires": left(run)}
-        send_job(run.schedule, app, producer, args, kwargs, {**headers, RUN: run.id}, **options)
-    except UNREACHABLE:
-        raise
-    except Exception as error:  # of a row that somebody mistyped, or of what stands in it
-        logger.error("The run %s of %s cannot be published: %s", run.id, run.schedule.name, error)
-        fail([run.id], RunStatus.FAILED, f"it cannot be published: {error}", wait=None)
-        return False
-    return True
-
-
-def left(run: Run) -> float | None:
-    """For how many seconds more its message is worth taking, if the schedule says so."""
-    if not run.schedule.expire_seconds or run.kind == RunKind.REQUEST:
-        return None
-    return max(run.schedule.expire_seconds - run.age.total_seconds(), 1.0)
-
-
-def send_job(
-    schedule: Definition, app: Celery, producer: Any, args: list[Any], kwargs: dict[str, Any], headers: dict[str, Any],
-    **options: Any,
-) -> None:  # fmt: skip
-    """Publish the schedule's job. Raises what Celery raises."""
-    for option in ("queue", "exchange", "routing_key", "priority"):
-        value = getattr(schedule, option)
-        if value is not None and value != "":
-            options[option] = value
-    options["headers"] = {**headers, "periodic_task_name": schedule.name}
-    job = app.tasks.get(schedule.task)
-    if job is not None:
-        job.apply_async(tuple(args), kwargs, producer=producer, **options)
-    else:
-        app.send_task(schedule.task, args, kwargs, producer=producer, **options)
-
-
-def mark(runs: list[Run], app: Celery) -> None:
-    if not runs:
-        return
-    rows = [
-        {"id": run.id, "status": RunStatus.PUBLISHED, "wait": patience(run)}
-        if run.schedule.is_observed(app)
-        else {"id": run.id, "status": RunStatus.UNOBSERVED, "wait": None}
-        for run in runs
-    ]
-    execute(PUBLISHED, {"rows": as_rows(rows)})
-
-
-def fail(ids: list[int], status: str, reason: str, *, wait: timedelta | None) -> None:
-    execute(FAILED, {"ids": ids, "status": status, "reason": reason, "wait": wait})

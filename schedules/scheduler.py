@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils.module_loading import import_string
 
-from schedules import ledger, runs
+from schedules import ledger, publishing, runs
 from schedules.definitions import COLUMNS, PARAMETERS, TABLES, Definition, definitions
 from schedules.queues import UNREACHABLE, Queues
 from schedules.statements import fetch
@@ -73,7 +73,7 @@ class LedgerScheduler(Scheduler):
         """Do a part of the tick. Beat would end at an error; what is due is in the database, so it looks again soon."""
         try:
             return part()
-        except runs.BrokerAwayError as error:
+        except publishing.BrokerAwayError as error:
             logger.warning("The broker is away; what is due stays due: %s", error)
             self.publish_at = monotonic() + BROKER_REST_SECONDS
         except Exception as error:  # of the database, of the broker, or of a wake source
@@ -104,7 +104,7 @@ class LedgerScheduler(Scheduler):
 
     def publish(self, due: list[int]) -> None:
         if due and monotonic() >= self.publish_at:
-            runs.publish(due, self.app, self.producer)
+            publishing.publish(due, self.app, self.producer)
 
     def wake(self) -> None:
         """Publish a job for each schedule whose wake source wants one now."""
@@ -115,9 +115,9 @@ class LedgerScheduler(Scheduler):
     def publish_wake(self, schedule: Definition) -> None:
         """Without an expiry, which the worker's host would judge by its own clock: what it is worth is known here."""
         try:
-            runs.send_job(schedule, self.app, self.producer, *schedule.message())
+            publishing.send_job(schedule, self.app, self.producer, *schedule.message())
         except UNREACHABLE as error:
-            raise runs.BrokerAwayError(str(error)) from error
+            raise publishing.BrokerAwayError(str(error)) from error
 
     def recheck(self) -> None:
         if monotonic() >= self.recheck_at:

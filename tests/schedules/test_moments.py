@@ -10,12 +10,12 @@ from celery.schedules import crontab as celery_crontab
 from django.conf import settings
 
 from schedules import moments
+from schedules.crontab_fields import NoSuchMoment
 from schedules.moments import (
     Clocked,
     Crontab,
     Interval,
     Missed,
-    NoSuchMoment,
     after,
     between,
     check,

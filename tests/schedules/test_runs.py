@@ -7,7 +7,7 @@ from django.utils import timezone
 from django_celery_beat.models import ClockedSchedule, PeriodicTask
 
 from config.celery import app
-from schedules import ledger, runs, services, taking
+from schedules import ledger, publishing, runs, services, taking
 from schedules.models import Policy, ScheduleRun
 from schedules.runs import PUBLISH_LEASE
 from tests.broker import empty
@@ -51,7 +51,7 @@ def test_a_run_whose_beat_died_before_it_published_is_published_by_another(due, 
 def test_a_run_whose_beat_died_after_it_published_is_not_published_again(due, beat, broker):
     _, ids = ledger.take_due(lease=PUBLISH_LEASE)
     (run,) = runs.read(ids)
-    runs.send(run, app, beat.scheduler.producer)  # and dies
+    publishing.send(run, app, beat.scheduler.producer)  # and dies
     lapse()
 
     beat.look()
@@ -63,9 +63,9 @@ def test_a_run_whose_beat_died_after_it_published_is_not_published_again(due, be
 def test_a_beat_that_was_frozen_before_it_published_leaves_it_to_others(due, beat, broker, monkeypatch):
     _, ids = ledger.take_due(lease=PUBLISH_LEASE)
     moments = iter([0.0, 3.5])  # seconds since the start of the machine, at the beginning and before the message
-    monkeypatch.setattr(runs, "clock_gettime", lambda clock: next(moments))
+    monkeypatch.setattr(publishing.time, "clock_gettime", lambda clock: next(moments))
 
-    runs.publish(ids, app, beat.scheduler.producer)
+    publishing.publish(ids, app, beat.scheduler.producer)
 
     assert (messages(broker), statuses(due)) == ([], ["due"])
 
@@ -274,7 +274,7 @@ def test_a_run_that_cannot_be_sent_fails_alone(beat, broker):
     _, ids = ledger.take_due(lease=PUBLISH_LEASE)
     PeriodicTask.objects.filter(name="bad").update(args="nonsense")
 
-    runs.publish(ids, app, beat.scheduler.producer)
+    publishing.publish(ids, app, beat.scheduler.producer)
 
     assert (statuses(bad), statuses(good)) == (["failed"], ["published"])
     assert "The positional arguments are not JSON" in run_of(bad).reason

@@ -18,7 +18,8 @@ from cronsim import CronSim, CronSimError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schedules.moments import Crontab, NoSuchMoment, after, between, check, latest, missed
+from schedules.crontab_fields import NoSuchMoment
+from schedules.moments import Crontab, after, between, check, latest, missed
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

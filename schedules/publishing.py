@@ -1,0 +1,129 @@
+"""From runs to messages. Called by the beat that has just made the runs due, outside of any transaction."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+from celery import Celery
+from celery.utils.log import get_logger
+
+from schedules.definitions import Definition
+from schedules.jobs import RUN
+from schedules.models import RunKind, RunStatus
+from schedules.queues import UNREACHABLE
+from schedules.runs import Run, patience, read
+from schedules.statements import as_rows, execute
+
+logger = get_logger(__name__)
+
+PUBLISH_FOR_SECONDS = 3.0
+"""Of the lease. Whoever has not come to a run within this time leaves it to the next beat."""
+
+TRY_AGAIN = timedelta(seconds=1)
+
+MARK_BATCH = 100
+
+CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Goes on while the machine is suspended, where there is such a clock."""
+
+
+# Whoever was faster, a worker or another beat, is not overwritten.
+PUBLISHED = """
+    UPDATE schedules_schedulerun AS r
+    SET status = CASE WHEN r.status = 'due' THEN row.status ELSE r.status END,
+        look_at = CASE WHEN r.status = 'due' THEN clock_timestamp() + row.wait ELSE r.look_at END,
+        published_at = coalesce(r.published_at, clock_timestamp())
+    FROM jsonb_to_recordset(%(rows)s) AS row (id bigint, status text, wait interval)
+    WHERE r.id = row.id
+"""
+
+FAILED = """
+    UPDATE schedules_schedulerun SET status = %(status)s, reason = %(reason)s,
+        look_at = clock_timestamp() + %(wait)s::interval
+    WHERE id = ANY(%(ids)s) AND status = 'due'
+"""
+
+
+class BrokerAwayError(Exception):
+    """Nothing could be published; what is due stays due."""
+
+
+def publish(ids: list[int], app: Celery, producer: Any) -> int:
+    """Send the messages of runs that the caller has just made due; return how many.
+
+    A run that the caller has not come to within PUBLISH_FOR is left to whoever looks next, for somebody may be
+    publishing it by then. Raises BrokerAwayError.
+    """
+    begun = time.clock_gettime(CLOCK)
+    published: list[Run] = []
+    runs = read(ids)
+    try:
+        for place, run in enumerate(runs):
+            if time.clock_gettime(CLOCK) - begun > PUBLISH_FOR_SECONDS:
+                break
+            if send(run, app, producer):
+                published.append(run)
+            if len(published) % MARK_BATCH == 0:
+                mark(published, app)
+                published = []
+    except UNREACHABLE as error:
+        fail([run.id for run in runs[place:]], RunStatus.DUE, f"not published: {error}", wait=TRY_AGAIN)
+        raise BrokerAwayError(str(error)) from error
+    finally:
+        mark(published, app)
+    return len(runs)
+
+
+def send(run: Run, app: Celery, producer: Any) -> bool:
+    """Send its message; return False if there can be none."""
+    try:
+        args, kwargs, headers = run.schedule.message()
+        options = {"task_id": str(run.job_id), "expires": left(run)}
+        send_job(run.schedule, app, producer, args, kwargs, {**headers, RUN: run.id}, **options)
+    except UNREACHABLE:
+        raise
+    except Exception as error:  # of a row that somebody mistyped, or of what stands in it
+        logger.error("The run %s of %s cannot be published: %s", run.id, run.schedule.name, error)
+        fail([run.id], RunStatus.FAILED, f"it cannot be published: {error}", wait=None)
+        return False
+    return True
+
+
+def left(run: Run) -> float | None:
+    """For how many seconds more its message is worth taking, if the schedule says so."""
+    if not run.schedule.expire_seconds or run.kind == RunKind.REQUEST:
+        return None
+    return max(run.schedule.expire_seconds - run.age.total_seconds(), 1.0)
+
+
+def send_job(
+    schedule: Definition, app: Celery, producer: Any, args: list[Any], kwargs: dict[str, Any], headers: dict[str, Any],
+    **options: Any,
+) -> None:  # fmt: skip
+    """Publish the schedule's job. Raises what Celery raises."""
+    for option in ("queue", "exchange", "routing_key", "priority"):
+        value = getattr(schedule, option)
+        if value is not None and value != "":
+            options[option] = value
+    options["headers"] = {**headers, "periodic_task_name": schedule.name}
+    job = app.tasks.get(schedule.task)
+    if job is not None:
+        job.apply_async(tuple(args), kwargs, producer=producer, **options)
+    else:
+        app.send_task(schedule.task, args, kwargs, producer=producer, **options)
+
+
+def mark(runs: list[Run], app: Celery) -> None:
+    if not runs:
+        return
+    rows = [
+        {"id": run.id, "status": RunStatus.PUBLISHED, "wait": patience(run)}
+        if run.schedule.is_observed(app)
+        else {"id": run.id, "status": RunStatus.UNOBSERVED, "wait": None}
+        for run in runs
+    ]
+    execute(PUBLISHED, {"rows": as_rows(rows)})
+
+
+def fail(ids: list[int], status: str, reason: str, *, wait: timedelta | None) -> None:
+    execute(FAILED, {"ids": ids, "status": status, "reason": reason, "wait": wait})
