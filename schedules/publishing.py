@@ -58,7 +58,7 @@ def publish(ids: list[int], app: Celery, producer: Any) -> int:
     published: list[Run] = []
     runs = read(ids)
     try:
-        for place, run in enumerate(runs):
+        for run in runs:
             if time.clock_gettime(CLOCK) - begun > PUBLISH_FOR_SECONDS:
                 break
             if send(run, app, producer):
@@ -67,11 +67,17 @@ def publish(ids: list[int], app: Celery, producer: Any) -> int:
                 mark(published, app)
                 published = []
     except UNREACHABLE as error:
-        fail([run.id for run in runs[place:]], RunStatus.DUE, f"not published: {error}", wait=TRY_AGAIN)
+        fail(ids_from(run, runs), RunStatus.DUE, f"not published: {error}", wait=TRY_AGAIN)
         raise BrokerAwayError(str(error)) from error
     finally:
         mark(published, app)
     return len(runs)
+
+
+def ids_from(run: Run, runs: list[Run]) -> list[int]:
+    """That run's, and those of the runs after it."""
+    ids = [each.id for each in runs]
+    return ids[ids.index(run.id) :]
 
 
 def send(run: Run, app: Celery, producer: Any) -> bool:
