@@ -137,7 +137,7 @@ WAITING = """
     SELECT (SELECT count(*) FROM reminders_taskchange)
          + (SELECT count(*) FROM reminders_reminder WHERE status = 'planned' AND remind_at < now())
          + (SELECT count(*) FROM reminders_delivery WHERE status IN ('queued', 'leased'))
-         + (SELECT count(*) FROM schedules_runrequest WHERE published_at IS NULL)
+         + (SELECT count(*) FROM schedules_schedulerun WHERE kind = 'request' AND status = 'due')
 """
 PULSE = "SELECT answered_at FROM work_bell WHERE name = 'beat'"
 
