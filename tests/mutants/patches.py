@@ -25,6 +25,7 @@ CANARY = "tests/reminders/test_canary.py"
 WAKE = "tests/reminders/test_wake.py"
 DELETION = "tests/reminders/test_user_deletion.py"
 HEALTH = "tests/config/test_health.py"
+SCHEDULES = "tests/schedules"
 
 PATCHES = [
     # Leases and fencing
@@ -299,5 +300,92 @@ PATCHES = [
         "the database deletes along", "work/cascade.py",
         'action="ON DELETE CASCADE"', 'action=""',
         f"{DELETION}::test_a_reminder_that_is_planned_while_its_owner_is_deleted_goes_along",
+    ),
+    # Schedules
+    Patch(
+        "a state that is turned back makes no second run", "schedules/ledger.py",
+        "ON CONFLICT (schedule_id, scheduled_for) DO NOTHING",
+        "ON CONFLICT (schedule_id, scheduled_for) DO UPDATE SET status = 'due', look_at = EXCLUDED.look_at",
+        f"{SCHEDULES}/test_ledger.py::test_a_moment_makes_one_run_whatever_the_state_says",
+    ),
+    Patch(
+        "an edit appends to the queue of changes", "schedules/ledger.py",
+        "ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED", "WHERE FALSE LIMIT %(limit)s",
+        f"{SCHEDULES}/test_ledger.py::test_an_edit_takes_effect_at_the_next_look",
+    ),
+    Patch(
+        "what no trigger has seen is rechecked", "schedules/ledger.py",
+        "SELECT id FROM stretch WHERE is_stale", "SELECT id FROM stretch WHERE FALSE",
+        f"{SCHEDULES}/test_ledger.py::test_an_edit_that_no_trigger_has_seen_is_found_all_the_same",
+    ),
+    Patch(
+        "a tick locks no row of an editor's", "schedules/ledger.py",
+        "FOR NO KEY UPDATE OF s SKIP LOCKED FOR KEY SHARE OF t SKIP LOCKED", "FOR NO KEY UPDATE OF s, t SKIP LOCKED",
+        f"{SCHEDULES}/test_ledger.py::test_an_editor_who_does_not_commit_stops_no_tick",
+    ),
+    Patch(
+        "an old copy is mended", "schedules/ledger.py",
+        "WHERE t.id = ANY(%(ids)s)\n          AND", "WHERE FALSE AND t.id = ANY(%(ids)s)\n          AND",
+        f"{SCHEDULES}/test_ledger.py::test_an_old_copy_that_is_saved_turns_nothing_back",
+    ),
+    Patch(
+        "a one-off is armed by its time alone", "schedules/planning.py",
+        "if not schedule.enabled or state.has_fired:", "if not schedule.enabled:",
+        f"{SCHEDULES}/test_planning.py::test_a_one_off_that_has_run_is_not_armed_again_by_being_saved",
+    ),
+    Patch(
+        "what was missed is one run", "schedules/planning.py",
+        "if schedule.catch_up == CatchUp.ALL and not schedule.runs_once:", "if True:",
+        f"{SCHEDULES}/test_planning.py::test_a_run_says_for_how_many_ticks_it_stands",
+    ),
+    Patch(
+        "an untaken tick stands for the next", "schedules/planning.py",
+        "if schedule.overlap == Overlap.COALESCE and waiting.untaken:", "if False:",
+        f"{SCHEDULES}/test_ledger.py::test_an_hour_without_workers_is_one_message",
+    ),
+    Patch(
+        "an edit counts from when it was made", "schedules/planning.py",
+        "state = begin(schedule, state, changed_at or now)", "state = begin(schedule, state, now)",
+        f"{SCHEDULES}/test_planning.py::test_an_edit_of_its_moments_counts_from_the_edit_on",
+    ),
+    Patch(
+        "a message that waits is not published again", "schedules/runs.py",
+        "if str(run.job_id) in waiting:", "if False:",
+        f"{SCHEDULES}/test_deaths.py::test_wherever_a_beat_dies_each_tick_is_one_run_and_one_message",
+    ),
+    Patch(
+        "a run is committed before its message", "schedules/runs.py",
+        "    if run.publishes:\n", "    if False:\n",
+        f"{SCHEDULES}/test_runs.py::test_a_run_whose_beat_died_after_it_published_is_not_published_again",
+    ),
+    Patch(
+        "a frozen beat leaves its runs to others", "schedules/publishing.py",
+        "> PUBLISH_FOR_SECONDS:", "> 1e9:",
+        f"{SCHEDULES}/test_runs.py::test_a_beat_that_was_frozen_before_it_published_leaves_it_to_others",
+    ),
+    Patch(
+        "a worker takes a run by compare-and-set", "schedules/taking.py",
+        "AND status IN ('due', 'published', 'unobserved')", "AND status IS NOT NULL",
+        f"{SCHEDULES}/test_taking.py::test_a_second_message_about_a_run_starts_nothing",
+    ),
+    Patch(
+        "a start that was taken for dead settles nothing", "schedules/taking.py",
+        "AND status = 'started' AND starts = coalesce(%(start)s, starts)", "AND status = 'started'",
+        f"{SCHEDULES}/test_taking.py::test_a_start_that_was_taken_for_dead_does_not_settle_the_next",
+    ),
+    Patch(
+        "a worker renews its leases", "schedules/taking.py",
+        "while not self.over.wait(RENEW_EVERY_SECONDS):", "while not self.over.wait(1e6):",
+        "tests/e2e/test_ledger.py::test_a_worker_renews_the_lease_of_a_job_that_takes_long",
+    ),
+    Patch(
+        "what the stock scheduler has run counts", "schedules/planning.py",
+        "    state = adopt(schedule, state)\n", "",
+        f"{SCHEDULES}/test_planning.py::test_what_the_stock_scheduler_has_run_is_not_run_again",
+    ),
+    Patch(
+        "a wildcard runs at both passes", "schedules/moments.py",
+        "if stretch.is_repeat and not fields.is_wildcard:", "if stretch.is_repeat:",
+        f"{SCHEDULES}/test_moments.py::test_a_wildcard_schedule_runs_at_both_passes",
     ),
 ]  # fmt: skip
