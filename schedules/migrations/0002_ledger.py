@@ -11,115 +11,280 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('django_celery_beat', '0019_alter_periodictasks_options'),
-        ('schedules', '0001_initial'),
+        ("django_celery_beat", "0019_alter_periodictasks_options"),
+        ("schedules", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Policy',
+            name="Policy",
             fields=[
-                ('schedule', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, primary_key=True, related_name='policy', serialize=False, to='django_celery_beat.periodictask')),
-                ('catch_up', models.CharField(choices=[('once', 'run once for all of them'), ('all', 'run each of them'), ('skip', 'leave them out')], db_default='once', default='once', help_text='Because no beat was running, or the broker was away.', max_length=8, verbose_name='ticks that were missed')),
-                ('window', models.DurationField(db_default=datetime.timedelta(days=7), default=datetime.timedelta(days=7), help_text='[days] hours:minutes:seconds. What was missed longer ago is left out.', validators=[django.core.validators.MinValueValidator(datetime.timedelta(0))], verbose_name='for at most')),
-                ('overlap', models.CharField(choices=[('coalesce', 'one run for both'), ('queue', 'run both'), ('skip', 'leave it out until the run before has ended')], db_default='coalesce', default='coalesce', max_length=8, verbose_name='a tick while the run before waits for a worker')),
-                ('runs_again', models.BooleanField(db_default=True, default=True, help_text='Up to three starts in all.', verbose_name='run again when its worker has died')),
-                ('paused_until', models.DateTimeField(blank=True, help_text='Ticks until then are left out.', null=True)),
-                ('skip_at', models.DateTimeField(blank=True, help_text='One moment of the schedule; the others stand.', null=True, verbose_name='leave out the tick of')),
+                (
+                    "schedule",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        primary_key=True,
+                        related_name="policy",
+                        serialize=False,
+                        to="django_celery_beat.periodictask",
+                    ),
+                ),
+                (
+                    "catch_up",
+                    models.CharField(
+                        choices=[
+                            ("once", "run once for all of them"),
+                            ("all", "run each of them"),
+                            ("skip", "leave them out"),
+                        ],
+                        db_default="once",
+                        default="once",
+                        help_text="Because no beat was running, or the broker was away.",
+                        max_length=8,
+                        verbose_name="ticks that were missed",
+                    ),
+                ),
+                (
+                    "window",
+                    models.DurationField(
+                        db_default=datetime.timedelta(days=7),
+                        default=datetime.timedelta(days=7),
+                        help_text="[days] hours:minutes:seconds. What was missed longer ago is left out.",
+                        validators=[django.core.validators.MinValueValidator(datetime.timedelta(0))],
+                        verbose_name="for at most",
+                    ),
+                ),
+                (
+                    "overlap",
+                    models.CharField(
+                        choices=[
+                            ("coalesce", "one run for both"),
+                            ("queue", "run both"),
+                            ("skip", "leave it out until the run before has ended"),
+                        ],
+                        db_default="coalesce",
+                        default="coalesce",
+                        max_length=8,
+                        verbose_name="a tick while the run before waits for a worker",
+                    ),
+                ),
+                (
+                    "runs_again",
+                    models.BooleanField(
+                        db_default=True,
+                        default=True,
+                        help_text="Up to three starts in all.",
+                        verbose_name="run again when its worker has died",
+                    ),
+                ),
+                (
+                    "paused_until",
+                    models.DateTimeField(blank=True, help_text="Ticks until then are left out.", null=True),
+                ),
+                (
+                    "skip_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="One moment of the schedule; the others stand.",
+                        null=True,
+                        verbose_name="leave out the tick of",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'policy',
-                'verbose_name_plural': 'policies',
+                "verbose_name": "policy",
+                "verbose_name_plural": "policies",
             },
         ),
         migrations.CreateModel(
-            name='ScheduleChange',
+            name="ScheduleChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('schedule_id', models.IntegerField()),
-                ('at', models.DateTimeField(db_default=models.Func(function='clock_timestamp'))),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("schedule_id", models.IntegerField()),
+                ("at", models.DateTimeField(db_default=models.Func(function="clock_timestamp"))),
             ],
         ),
         migrations.CreateModel(
-            name='ScheduleRun',
+            name="ScheduleRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('scheduled_for', models.DateTimeField(help_text='The moment of the tick, or of the request.')),
-                ('kind', models.CharField(choices=[('tick', 'Tick'), ('request', 'Request')], db_default='tick', max_length=7)),
-                ('status', models.CharField(choices=[('due', 'Due'), ('published', 'Published'), ('started', 'Started'), ('finished', 'Finished'), ('failed', 'Failed'), ('merged', 'Merged'), ('skipped', 'Skipped'), ('missed', 'Missed'), ('unobserved', 'Unobserved')], db_default='due', max_length=10)),
-                ('reason', models.TextField(blank=True, db_default='', help_text='Why it is as it is.')),
-                ('ticks', models.PositiveIntegerField(db_default=1, help_text='How many ticks it stands for.')),
-                ('since', models.DateTimeField(help_text='The first of them.', null=True)),
-                ('key', models.CharField(help_text='A second request with the same key is the first.', max_length=255, null=True)),
-                ('job_id', models.UUIDField(default=uuid.uuid4, help_text="Of the message, and of the job's result.", unique=True)),
-                ('look_at', models.DateTimeField(help_text='When beat looks at it again. Null: it is settled.', null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('published_at', models.DateTimeField(null=True)),
-                ('publishes', models.PositiveIntegerField(db_default=0, help_text='How often it was tried.')),
-                ('started_at', models.DateTimeField(null=True)),
-                ('starts', models.PositiveIntegerField(db_default=0)),
-                ('worker', models.TextField(blank=True, db_default='')),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('schedule', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='runs', to='django_celery_beat.periodictask')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("scheduled_for", models.DateTimeField(help_text="The moment of the tick, or of the request.")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("tick", "Tick"), ("request", "Request")], db_default="tick", max_length=7
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("due", "Due"),
+                            ("published", "Published"),
+                            ("started", "Started"),
+                            ("finished", "Finished"),
+                            ("failed", "Failed"),
+                            ("merged", "Merged"),
+                            ("skipped", "Skipped"),
+                            ("missed", "Missed"),
+                            ("unobserved", "Unobserved"),
+                        ],
+                        db_default="due",
+                        max_length=10,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True, db_default="", help_text="Why it is as it is.")),
+                ("ticks", models.PositiveIntegerField(db_default=1, help_text="How many ticks it stands for.")),
+                ("since", models.DateTimeField(help_text="The first of them.", null=True)),
+                (
+                    "key",
+                    models.CharField(
+                        help_text="A second request with the same key is the first.", max_length=255, null=True
+                    ),
+                ),
+                (
+                    "job_id",
+                    models.UUIDField(
+                        default=uuid.uuid4, help_text="Of the message, and of the job's result.", unique=True
+                    ),
+                ),
+                (
+                    "look_at",
+                    models.DateTimeField(help_text="When beat looks at it again. Null: it is settled.", null=True),
+                ),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("published_at", models.DateTimeField(null=True)),
+                ("publishes", models.PositiveIntegerField(db_default=0, help_text="How often it was tried.")),
+                ("started_at", models.DateTimeField(null=True)),
+                ("starts", models.PositiveIntegerField(db_default=0)),
+                ("worker", models.TextField(blank=True, db_default="")),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "schedule",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="runs",
+                        to="django_celery_beat.periodictask",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'run',
-                'ordering': ['-scheduled_for', '-id'],
+                "verbose_name": "run",
+                "ordering": ["-scheduled_for", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='ScheduleState',
+            name="ScheduleState",
             fields=[
-                ('schedule', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, primary_key=True, related_name='state', serialize=False, to='django_celery_beat.periodictask')),
-                ('seen', models.TextField(db_default='', help_text='Digest of what the schedule said when it was looked at.')),
-                ('timing', models.TextField(db_default='', help_text='What its moments follow from.')),
-                ('phase', models.DateTimeField(help_text='One of the moments of an interval.', null=True)),
-                ('last_at', models.DateTimeField(help_text='What lies before is accounted for.', null=True)),
-                ('next_at', models.DateTimeField(help_text='Its next moment.', null=True)),
-                ('look_at', models.DateTimeField(help_text='When beat looks at it again; null: when it is edited.', null=True)),
-                ('is_resting', models.BooleanField(db_default=True, help_text='Disabled, broken or over when it was looked at.')),
-                ('has_fired', models.BooleanField(db_default=False, help_text='It is to run once, and has.')),
-                ('problem', models.TextField(db_default='', help_text='Why it cannot run.')),
-                ('ran_at', models.DateTimeField(null=True)),
-                ('runs', models.PositiveIntegerField(db_default=0)),
+                (
+                    "schedule",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        primary_key=True,
+                        related_name="state",
+                        serialize=False,
+                        to="django_celery_beat.periodictask",
+                    ),
+                ),
+                (
+                    "seen",
+                    models.TextField(
+                        db_default="", help_text="Digest of what the schedule said when it was looked at."
+                    ),
+                ),
+                ("timing", models.TextField(db_default="", help_text="What its moments follow from.")),
+                ("phase", models.DateTimeField(help_text="One of the moments of an interval.", null=True)),
+                ("last_at", models.DateTimeField(help_text="What lies before is accounted for.", null=True)),
+                ("next_at", models.DateTimeField(help_text="Its next moment.", null=True)),
+                (
+                    "look_at",
+                    models.DateTimeField(help_text="When beat looks at it again; null: when it is edited.", null=True),
+                ),
+                (
+                    "is_resting",
+                    models.BooleanField(db_default=True, help_text="Disabled, broken or over when it was looked at."),
+                ),
+                ("has_fired", models.BooleanField(db_default=False, help_text="It is to run once, and has.")),
+                ("problem", models.TextField(db_default="", help_text="Why it cannot run.")),
+                ("ran_at", models.DateTimeField(null=True)),
+                ("runs", models.PositiveIntegerField(db_default=0)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('look_at__isnull', False)), fields=['look_at'], name='schedule_look'), models.Index(condition=models.Q(('problem', ''), _negated=True), fields=['schedule'], name='schedule_broken')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("look_at__isnull", False)), fields=["look_at"], name="schedule_look"
+                    ),
+                    models.Index(
+                        condition=models.Q(("problem", ""), _negated=True), fields=["schedule"], name="schedule_broken"
+                    ),
+                ],
             },
         ),
         migrations.DeleteModel(
-            name='RunRequest',
+            name="RunRequest",
         ),
         migrations.AddIndex(
-            model_name='schedulerun',
-            index=models.Index(condition=models.Q(('look_at__isnull', False)), fields=['look_at'], name='run_look'),
+            model_name="schedulerun",
+            index=models.Index(condition=models.Q(("look_at__isnull", False)), fields=["look_at"], name="run_look"),
         ),
         migrations.AddIndex(
-            model_name='schedulerun',
-            index=models.Index(condition=models.Q(('look_at__isnull', False)), fields=['schedule', 'status'], name='run_open'),
+            model_name="schedulerun",
+            index=models.Index(
+                condition=models.Q(("look_at__isnull", False)), fields=["schedule", "status"], name="run_open"
+            ),
         ),
         migrations.AddIndex(
-            model_name='schedulerun',
-            index=models.Index(fields=['scheduled_for'], name='run_age'),
+            model_name="schedulerun",
+            index=models.Index(fields=["scheduled_for"], name="run_age"),
         ),
         migrations.AddConstraint(
-            model_name='schedulerun',
-            constraint=models.UniqueConstraint(fields=('schedule', 'scheduled_for'), name='run_once_per_tick'),
+            model_name="schedulerun",
+            constraint=models.UniqueConstraint(fields=("schedule", "scheduled_for"), name="run_once_per_tick"),
         ),
         migrations.AddConstraint(
-            model_name='schedulerun',
-            constraint=models.UniqueConstraint(condition=models.Q(('key__isnull', False)), fields=('schedule', 'key'), name='run_once_per_key'),
+            model_name="schedulerun",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("key__isnull", False)), fields=("schedule", "key"), name="run_once_per_key"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='schedulerun',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('look_at__isnull', False), ('status__in', ['due', 'published', 'started'])), models.Q(models.Q(('status__in', ['due', 'published', 'started']), _negated=True), ('look_at__isnull', True)), _connector='OR'), name='run_looked_at_while_open'),
+            model_name="schedulerun",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("look_at__isnull", False), ("status__in", ["due", "published", "started"])),
+                    models.Q(
+                        models.Q(("status__in", ["due", "published", "started"]), _negated=True),
+                        ("look_at__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="run_looked_at_while_open",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='schedulerun',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['started', 'finished']), _negated=True), ('started_at__isnull', False), _connector='OR'), name='run_started_at'),
+            model_name="schedulerun",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status__in", ["started", "finished"]), _negated=True),
+                    ("started_at__isnull", False),
+                    _connector="OR",
+                ),
+                name="run_started_at",
+            ),
         ),
     ]

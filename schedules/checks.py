@@ -1,0 +1,144 @@
+"""What is wrong with a schedule that somebody wants to write: the sentences of the API and of the admin's forms.
+
+Beat refuses the same (Definition.check), but later, and with the first of them alone.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+from zoneinfo import available_timezones
+
+from celery import Celery, current_app
+from django.utils import timezone
+
+from schedules import moments
+from schedules.definitions import Broken, Definition, parsed, period_of
+from schedules.jobs import RUN
+from schedules.models import WINDOW, Policy
+
+CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+KINDS = ("interval", "crontab", "clocked")
+
+LONGEST_WINDOW = timedelta(days=3660)
+"""Of catching up; further back, times would leave the calendar."""
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""What lies long before leaves the calendar when zones are reckoned with."""
+
+OWN_HEADERS = frozenset({"id", "task", "lang", "root_id", "parent_id", "periodic_task_name", RUN})
+"""Headers that Celery and the ledger set: a message with others is not the run that it is about."""
+
+SOLAR = "Solar schedules are not supported; use a crontab."
+NONE = "It must have one of interval, crontab and clocked."
+TWO = "It may have only one of interval, crontab and clocked."
+TWO_EXPIRIES = "Give either a moment of expiry or the seconds that a run is worth, not both."
+
+BLANK = Definition(
+    id=0, name="", task="", args="[]", kwargs="{}", queue=None, exchange=None, routing_key=None, headers="{}",
+    priority=None, expires=None, expire_seconds=None, one_off=False, start_time=None, enabled=True, last_run_at=None,
+    total_run_count=0, every=None, period=None, clocked_time=None, is_solar=False, minute=None, hour=None,
+    day_of_month=None, month_of_year=None, day_of_week=None, timezone=None, catch_up=Policy.CatchUp.ONCE,
+    catch_up_window=WINDOW, overlap=Policy.Overlap.COALESCE, runs_again=True, paused_until=None, skip_at=None,
+)  # fmt: skip
+"""A schedule that says nothing yet."""
+
+
+@cache
+def jobs_of_our_own() -> Celery:
+    """The app, once it knows its jobs: a web process imports them at the first question."""
+    current_app.loader.import_default_modules()
+    return current_app
+
+
+def problems(definition: Definition, *, app: Celery | None = None) -> dict[str, str]:
+    """What is wrong, by field as django-celery-beat names it; `crontab.minute` for a part; "" for the whole."""
+    return {
+        **_kind(definition),
+        **_message(definition),
+        **_times(definition),
+        **_job(definition, app or jobs_of_our_own()),
+        **({"expire_seconds": TWO_EXPIRIES} if definition.expires and definition.expire_seconds is not None else {}),
+    }
+
+
+def _kind(definition: Definition) -> dict[str, str]:
+    given = [definition.every is not None, definition.minute is not None, definition.clocked_time is not None]
+    kinds = [kind for kind, is_given in zip(KINDS, given, strict=True) if is_given]
+    if definition.is_solar:
+        return {"solar": SOLAR}
+    if not kinds:
+        return {"": NONE}
+    if len(kinds) > 1:
+        return dict.fromkeys(kinds, TWO)
+    if definition.every is not None:
+        return interval_problems(definition.every, definition.period)
+    if definition.crontab is not None:
+        return {f"crontab.{name}": text for name, text in crontab_problems(*definition.crontab).items()}
+    return {}
+
+
+def interval_problems(every: int, period: str | None) -> dict[str, str]:
+    return _broken("interval", lambda: period_of(every, period))
+
+
+def crontab_problems(*fields: str) -> dict[str, str]:
+    """What is wrong with minute, hour, … and the zone of a crontab, by field."""
+    found: dict[str, str] = {}
+    for name, value in zip(CRONTAB_FIELDS, fields, strict=False):
+        found |= _of_crontab(moments.Crontab(**{name: value}))
+    if fields[5] not in available_timezones():
+        found["timezone"] = f"{fields[5]!r} is not a zone's name, such as Europe/Berlin or UTC."
+    return found or _of_crontab(moments.Crontab(*fields))
+
+
+def _of_crontab(crontab: moments.Crontab) -> dict[str, str]:
+    try:
+        moments.check(crontab)
+    except ValueError as error:
+        name, _, text = str(error).partition(": ")
+        return {name: text + "."}
+    return {}
+
+
+def _message(definition: Definition) -> dict[str, str]:
+    return {
+        **_broken("args", lambda: parsed(definition.args or "[]", list, "The positional arguments")),
+        **_broken("kwargs", lambda: parsed(definition.kwargs or "{}", dict, "The keyword arguments")),
+        **_broken("headers", lambda: _check_headers(parsed(definition.headers or "{}", dict, "The headers"))),
+    }
+
+
+def _check_headers(headers: dict[str, Any]) -> None:
+    if own := OWN_HEADERS & headers.keys():
+        raise Broken(f"The header {min(own)!r} is Celery's own.")
+
+
+def _times(definition: Definition) -> dict[str, str]:
+    times = {
+        "clocked": definition.clocked_time, "start_time": definition.start_time, "expires": definition.expires,
+        "paused_until": definition.paused_until,
+    }  # fmt: skip
+    return {name: f"Give a moment after {EARLIEST:%Y}." for name, time in times.items() if time and time < EARLIEST}
+
+
+def _job(definition: Definition, app: Celery) -> dict[str, str]:
+    if definition.task and definition.is_observed(app) and definition.task not in app.tasks:
+        return {"task": f"No job is named {definition.task!r}."}
+    return {}
+
+
+def _broken(field: str, check: Callable[[], Any]) -> dict[str, str]:
+    try:
+        check()
+    except Broken as broken:
+        return {field: str(broken)}
+    except RecursionError:
+        return {field: "It is nested too deeply."}
+    return {}
+
+
+def fired_already(ran_at: datetime | None) -> str:
+    """What to say to somebody who enables a schedule that was to run once, and has."""
+    at = f", at {timezone.localtime(ran_at):%Y-%m-%d %H:%M %Z}" if ran_at else ""
+    return f"It has run once{at}. Give it a new time, or use “run”."
