@@ -23,6 +23,9 @@ KINDS = ("interval", "crontab", "clocked")
 LONGEST_WINDOW = timedelta(days=3660)
 """Of catching up; further back, times would leave the calendar."""
 
+HOSTS_OWN = {"localtime", "Factory"}
+"""Names in the zone database that mean something else on each machine."""
+
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """What lies long before leaves the calendar when zones are reckoned with."""
 
@@ -87,7 +90,7 @@ def crontab_problems(*fields: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in zip(CRONTAB_FIELDS, fields, strict=False):
         found |= _of_crontab(moments.Crontab(**{name: value}))
-    if fields[5] not in available_timezones():
+    if fields[5] not in available_timezones() - HOSTS_OWN:
         found["timezone"] = f"{fields[5]!r} is not a zone's name, such as Europe/Berlin or UTC."
     return found or _of_crontab(moments.Crontab(*fields))
 

@@ -131,7 +131,7 @@ class ScheduleSerializer(serializers.ModelSerializer[PeriodicTask]):
             "headers": as_json(says.headers, {}),
             "catch_up_window": int(says.catch_up_window.total_seconds()),
         }
-        return {name: shown[name] for name in self.fields}
+        return {name: shown[name] for name in ScheduleSerializer.Meta.fields}
 
     def _crontab(self, says: Definition) -> dict[str, Any] | None:
         if says.minute is None:
