@@ -24,7 +24,7 @@ from schedules import services
 from schedules.editing import change_schedule, create_schedule, in_words
 from schedules.fields import MomentField
 from schedules.models import RunKind, RunStatus, ScheduleRun
-from schedules.outlook import upcoming
+from schedules.outlook import outlook_of, upcoming, with_outlooks
 from schedules.serializers import (
     JobSerializer,
     MomentsSerializer,
@@ -34,8 +34,6 @@ from schedules.serializers import (
     RunSerializer,
     ScheduleSerializer,
     jobs_with_results,
-    outlook_of,
-    with_outlooks,
 )
 
 KINDS = ["interval", "crontab", "solar", "clocked"]

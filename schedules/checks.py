@@ -4,6 +4,7 @@ Beat refuses the same (Definition.check), but later, and with the first of them 
 """
 
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -65,6 +66,27 @@ def problems(definition: Definition, *, app: Celery | None = None) -> dict[str, 
     }
 
 
+KIND_COLUMNS = {"every", "period", *CRONTAB_FIELDS, "timezone", "clocked_time", "is_solar"}
+
+CONCERNS = {
+    **dict.fromkeys(("", "solar", *KINDS), KIND_COLUMNS),
+    "expire_seconds": {"expires", "expire_seconds"},
+    "expires": {"expires"},
+    "task": {"task", "queue", "exchange", "routing_key"},
+    **{name: {name} for name in ("args", "kwargs", "headers", "start_time", "paused_until")},
+}
+"""What each problem follows from."""
+
+
+def problems_of_change(before: Definition, after: Definition, *, app: Celery | None = None) -> dict[str, str]:
+    """What is wrong with what was changed: a broken schedule can be mended in parts, or disabled, not enabled."""
+    found = problems(after, app=app)
+    if after.enabled and not before.enabled:
+        return found
+    changed = {each.name for each in fields(after) if getattr(after, each.name) != getattr(before, each.name)}
+    return {field: text for field, text in found.items() if CONCERNS[field.partition(".")[0]] & changed}
+
+
 def _kind(definition: Definition) -> dict[str, str]:
     given = [definition.every is not None, definition.minute is not None, definition.clocked_time is not None]
     kinds = [kind for kind, is_given in zip(KINDS, given, strict=True) if is_given]
@@ -85,14 +107,14 @@ def interval_problems(every: int, period: str | None) -> dict[str, str]:
     return _broken("interval", lambda: period_of(every, period))
 
 
-def crontab_problems(*fields: str) -> dict[str, str]:
+def crontab_problems(*crontab: str) -> dict[str, str]:
     """What is wrong with minute, hour, … and the zone of a crontab, by field."""
     found: dict[str, str] = {}
-    for name, value in zip(CRONTAB_FIELDS, fields, strict=False):
+    for name, value in zip(CRONTAB_FIELDS, crontab, strict=False):
         found |= _of_crontab(moments.Crontab(**{name: value}))
-    if fields[5] not in available_timezones() - HOSTS_OWN:
-        found["timezone"] = f"{fields[5]!r} is not a zone's name, such as Europe/Berlin or UTC."
-    return found or _of_crontab(moments.Crontab(*fields))
+    if crontab[5] not in available_timezones() - HOSTS_OWN:
+        found["timezone"] = f"{crontab[5]!r} is not a zone's name, such as Europe/Berlin or UTC."
+    return found or _of_crontab(moments.Crontab(*crontab))
 
 
 def _of_crontab(crontab: moments.Crontab) -> dict[str, str]:

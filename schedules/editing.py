@@ -7,6 +7,8 @@ Rows of intervals and crontabs may be shared by several schedules, so a schedule
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
@@ -14,7 +16,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from schedules.checks import CRONTAB_FIELDS
+from schedules.checks import BLANK, CRONTAB_FIELDS
 from schedules.definitions import Definition
 from schedules.models import Policy
 from schedules.outlook import outlooks
@@ -29,6 +31,7 @@ PLAIN = (
     "name", "task", "args", "kwargs", "queue", "headers", "priority", "expires", "expire_seconds", "one_off",
     "start_time", "enabled",
 )  # fmt: skip
+TIMES = ("start_time", "expires")
 KIND = ("every", "period", *CRONTAB_FIELDS, "timezone", "clocked_time")
 
 
@@ -85,6 +88,29 @@ def kind_rows(definition: Definition) -> dict[str, Any]:
 def _row(model: Any, **fields: Any) -> Any:
     """There may be several that are alike, and any will do."""
     return model.objects.filter(**fields).order_by("pk").first() or model.objects.create(**fields)
+
+
+def definition_of(schedule: PeriodicTask, like: Definition = BLANK) -> Definition:
+    """What a schedule says that may not be saved yet; its policy and the rest are like another's."""
+    crontab, interval = schedule.crontab, schedule.interval
+    zone = {} if crontab is None else {"timezone": getattr(crontab.timezone, "name", None) or str(crontab.timezone)}
+    return replace(
+        like,
+        **{name: getattr(schedule, name) for name in (*PLAIN, "exchange", "routing_key") if name not in TIMES},
+        **{name: getattr(crontab, name, None) for name in CRONTAB_FIELDS},
+        **{"timezone": None, **zone},
+        every=interval and interval.every,
+        period=interval and interval.period,
+        clocked_time=schedule.clocked and _utc(schedule.clocked.clocked_time),
+        is_solar=schedule.solar_id is not None,
+        start_time=_utc(schedule.start_time),
+        expires=_utc(schedule.expires),
+    )
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """As beat reads it: its text is part of what a schedule's timing is known by."""
+    return moment and moment.astimezone(UTC)
 
 
 def enable_schedules(schedules: "QuerySet[PeriodicTask]") -> tuple[int, list[PeriodicTask]]:

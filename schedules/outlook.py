@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any, cast
 
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 
 from schedules import moments
-from schedules.checks import fired_already, jobs_of_our_own
+from schedules.checks import BLANK, fired_already, jobs_of_our_own
 from schedules.definitions import COLUMNS, PARAMETERS, TABLES, Broken, Definition
 from schedules.statements import fetch
 
@@ -80,6 +82,21 @@ def outlooks(ids: Iterable[int]) -> dict[int, Outlook]:
     """Of the schedules that there are, by id."""
     rows = fetch(OUTLOOKS, {"ids": list(ids), **PARAMETERS})
     return {row[0]: _outlook(row) for row in rows}
+
+
+def outlook_of(schedule: Any) -> Outlook:
+    """As read for the whole page, or now."""
+    if not hasattr(schedule, "outlook"):
+        schedule.outlook = outlooks([schedule.pk]).get(schedule.pk, Outlook(BLANK))
+    return cast(Outlook, schedule.outlook)
+
+
+def with_outlooks(schedules: list[PeriodicTask]) -> list[PeriodicTask]:
+    """Each with its outlook, in one query. A schedule that was deleted meanwhile is left out."""
+    found = outlooks(schedule.pk for schedule in schedules)
+    for schedule in schedules:
+        schedule.outlook = found.get(schedule.pk)
+    return [schedule for schedule in schedules if schedule.pk in found]
 
 
 SIZE = len(fields(Definition))

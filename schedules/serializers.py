@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -12,12 +12,12 @@ from django_celery_results.models import TaskResult
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from schedules.checks import BLANK, CRONTAB_FIELDS, problems
+from schedules.checks import BLANK, CRONTAB_FIELDS, problems, problems_of_change
 from schedules.definitions import Definition
 from schedules.editing import in_words
 from schedules.fields import MomentField, SecondsField, TextField, WholeNumberField, YesNoField
 from schedules.models import Policy, ScheduleRun
-from schedules.outlook import Outlook, outlooks
+from schedules.outlook import outlook_of
 
 
 class WholeSerializer(serializers.Serializer[Any]):
@@ -144,12 +144,11 @@ class ScheduleSerializer(serializers.ModelSerializer[PeriodicTask]):
         """With the definitions before and after, as `before` and `after`."""
         before = outlook_of(self.instance).definition if self.instance else BLANK
         after = wanted(before, attrs)
-        touched = self._touched(before, after, attrs)
         found: dict[str, Any] = {}
-        for field, text in problems(after).items():
-            top, _, part = API_NAMES.get(field, field).partition(".")
-            if touched is None or top in touched or (not top and touched & KINDS.keys()):
-                found[top] = {**found.get(top, {}), part: text} if part else text
+        for field, text in (problems_of_change(before, after) if self.instance else problems(after)).items():
+            name, _, part = field.partition(".")
+            name = API_NAMES.get(name, name)
+            found[name] = {**found.get(name, {}), part: text} if part else text
         if self.instance and attrs.get("enabled") and self._has_fired(before, after):
             found["enabled"] = outlook_of(self.instance).fired_already
         if after.name != before.name and PeriodicTask.objects.filter(name=after.name).exists():
@@ -157,19 +156,6 @@ class ScheduleSerializer(serializers.ModelSerializer[PeriodicTask]):
         if found:
             raise serializers.ValidationError({name or "non_field_errors": text for name, text in found.items()})
         return {"before": before, "after": after, **{k: attrs[k] for k in ("description", "count") if k in attrs}}
-
-    def _touched(self, before: Definition, after: Definition, attrs: Mapping[str, Any]) -> set[str] | None:
-        """The fields whose problems count; None: all. One that is broken can be changed in parts, or disabled."""
-        if not self.instance or (after.enabled and not before.enabled):
-            return None
-        touched = set(attrs)
-        if touched & KINDS.keys():
-            touched |= {*KINDS, "solar"}
-        if touched & {"expires", "expire_seconds"}:
-            touched |= {"expires", "expire_seconds"}
-        if "queue" in touched:
-            touched.add("job")
-        return touched
 
     def _has_fired(self, before: Definition, after: Definition) -> bool:
         return outlook_of(self.instance).has_fired and before.timing == after.timing
@@ -218,22 +204,6 @@ def wanted(before: Definition, attrs: Mapping[str, Any]) -> Definition:
         changes["is_solar"] = False
     after = replace(before, **changes)
     return replace(after, one_off=True) if after.clocked_time else after
-
-
-def outlook_of(schedule: Any) -> Outlook:
-    """As read for the whole page, or now."""
-    if not hasattr(schedule, "outlook"):
-        schedule.outlook = outlooks([schedule.pk])[schedule.pk]
-    return cast(Outlook, schedule.outlook)
-
-
-def with_outlooks(schedules: list[PeriodicTask]) -> list[PeriodicTask]:
-    """In one query. A schedule that was deleted meanwhile is left out."""
-    found = outlooks(schedule.pk for schedule in schedules)
-    for schedule in schedules:
-        if schedule.pk in found:
-            schedule.outlook = found[schedule.pk]
-    return [schedule for schedule in schedules if schedule.pk in found]
 
 
 def as_json(text: str | None, empty: Any) -> Any:

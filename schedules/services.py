@@ -38,20 +38,42 @@ def request_run(schedules: Iterable[PeriodicTask], *, by: User, key: str | None 
 
 def pause(schedule: PeriodicTask, *, until: datetime) -> None:
     """Leave out the ticks until then."""
-    Policy.objects.update_or_create(schedule=schedule, defaults={"paused_until": until})
+    pause_all([schedule], until=until)
+
+
+def pause_all(schedules: Iterable[PeriodicTask], *, until: datetime) -> int:
+    return _set_policies([Policy(schedule=schedule, paused_until=until) for schedule in schedules], "paused_until")
 
 
 def resume(schedule: PeriodicTask) -> None:
-    Policy.objects.filter(schedule=schedule).update(paused_until=None)
+    resume_all([schedule])
+
+
+def resume_all(schedules: Iterable[PeriodicTask]) -> int:
+    """Return how many were paused."""
+    return Policy.objects.filter(schedule__in=list(schedules)).exclude(paused_until=None).update(paused_until=None)
 
 
 def skip_next(schedule: PeriodicTask) -> datetime | None:
     """Leave out its next tick; return which that is. A second call while it lies ahead changes nothing."""
-    next_at = next_runs(schedule, count=1, is_skip_counted=False)
-    if not next_at:
-        return None
-    Policy.objects.update_or_create(schedule=schedule, defaults={"skip_at": next_at[0]})
-    return next_at[0]
+    return skip_next_of([schedule]).get(schedule.pk)
+
+
+def skip_next_of(schedules: Iterable[PeriodicTask]) -> dict[int, datetime]:
+    """Leave out the next tick of each; return which those are, without the schedules that have none."""
+    skipped = {
+        pk: found[0]
+        for pk, outlook in outlooks(schedule.pk for schedule in schedules).items()
+        if (found := outlook.next_runs(1, is_skip_counted=False))
+    }
+    _set_policies([Policy(schedule_id=pk, skip_at=moment) for pk, moment in skipped.items()], "skip_at")
+    return skipped
+
+
+def _set_policies(policies: list[Policy], field: str) -> int:
+    """One field; the others stay as they are, or are the defaults."""
+    Policy.objects.bulk_create(policies, update_conflicts=True, unique_fields=["schedule"], update_fields=[field])
+    return len(policies)
 
 
 def next_run_at(schedule: PeriodicTask) -> datetime | None:
