@@ -186,7 +186,7 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
         count, over = editing.enable_schedules(schedules)
         messages.success(request, f"{count} enabled.")
         for schedule in over:
-            messages.warning(request, f"{schedule.name}: {outlook_of(schedule).fired_already}")
+            messages.warning(request, f"“{schedule.name}”: {outlook_of(schedule).fired_already}")
 
     @admin.action(description="Disable", permissions=["change"])
     def disable_tasks(self, request: HttpRequest, schedules: "QuerySet[PeriodicTask]") -> None:
@@ -203,9 +203,9 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
         skipped = services.skip_next_of(chosen)
         for schedule in chosen:
             if schedule.pk in skipped:
-                messages.success(request, f"{schedule.name}: {as_text(skipped[schedule.pk])} is left out.")
+                messages.success(request, f"“{schedule.name}”: {as_text(skipped[schedule.pk])} is left out.")
             else:
-                messages.warning(request, f"{schedule.name} has no next run.")
+                messages.warning(request, f"“{schedule.name}” has no next run.")
 
     @admin.action(description="Pause for an hour", permissions=["change"])
     def pause_for_an_hour(self, request: HttpRequest, schedules: "QuerySet[PeriodicTask]") -> None:

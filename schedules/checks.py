@@ -21,6 +21,9 @@ from schedules.models import WINDOW, Policy
 CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 KINDS = ("interval", "crontab", "clocked")
 
+LARGEST = 2**31 - 1
+"""What fits into the column of an interval."""
+
 LONGEST_WINDOW = timedelta(days=3660)
 """Of catching up; further back, times would leave the calendar."""
 
@@ -104,6 +107,8 @@ def _kind(definition: Definition) -> dict[str, str]:
 
 
 def interval_problems(every: int, period: str | None) -> dict[str, str]:
+    if every > LARGEST:
+        return {"interval": f"An interval of {every} {period} is too long."}
     return _broken("interval", lambda: period_of(every, period))
 
 
