@@ -75,7 +75,7 @@ class ScheduleChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """What beat knows of all rows of the page, in one query."""
         super().get_results(request)
-        self.result_list = with_outlooks(list(self.result_list))  # type: ignore[assignment]
+        self.result_list = with_outlooks(list(self.result_list))
 
 
 @admin.register(PeriodicTask)
@@ -264,7 +264,7 @@ class CrontabAdmin(CrontabScheduleAdmin):  # type: ignore[misc]
     change_form_template = "schedules/change_crontab.html"
     list_display = ["__str__", "translation"]
     fields = ["minute", "hour", "day_of_month", "month_of_year", "day_of_week", "timezone"]
-    readonly_fields = []
+    readonly_fields: list[str] = []
 
     class Media:
         js = ["schedules/preview.js"]
@@ -297,7 +297,7 @@ class ClockedAdmin(ClockedScheduleAdmin):  # type: ignore[misc]
 # Runs
 
 
-class FirstPages(Paginator):  # type: ignore[type-arg]
+class FirstPages(Paginator):
     """Counts no further than people leaf; what lies behind is found by filters."""
 
     @cached_property
@@ -336,7 +336,7 @@ class RunChangeList(ChangeList):
         results = results_of(runs)
         for run in runs:
             run.result_page = results.get(str(run.job_id))  # type: ignore[attr-defined]
-        self.result_list = runs  # type: ignore[assignment]
+        self.result_list = runs
 
 
 @admin.register(ScheduleRun)
@@ -358,7 +358,7 @@ class RunAdmin(admin.ModelAdmin):
         "schedule_page", "kind", "scheduled_for", "ticks", "since", "status", "reason", "how_late", "published_at",
         "publishes", "started_at", "starts", "finished_at", "worker", "job_id", "result", "requested_by", "key",
     ]  # fmt: skip
-    readonly_fields = fields
+    readonly_fields = cast(list[str], fields)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -380,7 +380,7 @@ class RunAdmin(admin.ModelAdmin):
 
     @admin.display(description="Schedule", ordering="schedule__name")
     def schedule_name(self, run: ScheduleRun) -> str:
-        return run.schedule.name
+        return str(run.schedule.name)
 
     @admin.display(description="Schedule")
     def schedule_page(self, run: ScheduleRun) -> str:
@@ -392,9 +392,6 @@ class RunAdmin(admin.ModelAdmin):
 
     @admin.display(description="Result")
     def result(self, run: ScheduleRun) -> str:
-        page = getattr(run, "result_page", None) or results_of_one(run)
+        """In the list, its page was found along with those of the others."""
+        page = run.result_page if hasattr(run, "result_page") else results_of([run]).get(str(run.job_id))
         return format_html('<a href="{}">result</a>', page) if page else ""
-
-
-def results_of_one(run: ScheduleRun) -> str | None:
-    return None if hasattr(run, "result_page") else results_of([run]).get(str(run.job_id))

@@ -31,7 +31,6 @@ PLAIN = (
     "name", "task", "args", "kwargs", "queue", "headers", "priority", "expires", "expire_seconds", "one_off",
     "start_time", "enabled",
 )  # fmt: skip
-TIMES = ("start_time", "expires")
 KIND = ("every", "period", *CRONTAB_FIELDS, "timezone", "clocked_time")
 
 
@@ -93,19 +92,19 @@ def _row(model: Any, **fields: Any) -> Any:
 def definition_of(schedule: PeriodicTask, like: Definition = BLANK) -> Definition:
     """What a schedule says that may not be saved yet; its policy and the rest are like another's."""
     crontab, interval = schedule.crontab, schedule.interval
-    zone = {} if crontab is None else {"timezone": getattr(crontab.timezone, "name", None) or str(crontab.timezone)}
-    return replace(
-        like,
-        **{name: getattr(schedule, name) for name in (*PLAIN, "exchange", "routing_key") if name not in TIMES},
-        **{name: getattr(crontab, name, None) for name in CRONTAB_FIELDS},
-        **{"timezone": None, **zone},
-        every=interval and interval.every,
-        period=interval and interval.period,
-        clocked_time=schedule.clocked and _utc(schedule.clocked.clocked_time),
-        is_solar=schedule.solar_id is not None,
-        start_time=_utc(schedule.start_time),
-        expires=_utc(schedule.expires),
-    )
+    said: dict[str, Any] = {name: getattr(schedule, name) for name in (*PLAIN, "exchange", "routing_key")}
+    said |= {name: getattr(crontab, name, None) for name in (*CRONTAB_FIELDS, "timezone")}
+    if crontab is not None:
+        said["timezone"] = getattr(crontab.timezone, "name", None) or str(crontab.timezone)
+    said |= {
+        "every": interval and interval.every,
+        "period": interval and interval.period,
+        "clocked_time": schedule.clocked and _utc(schedule.clocked.clocked_time),
+        "is_solar": schedule.solar_id is not None,
+        "start_time": _utc(schedule.start_time),
+        "expires": _utc(schedule.expires),
+    }
+    return replace(like, **said)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -18,6 +18,7 @@ from schedules.checks import (
     BLANK,
     CRONTAB_FIELDS,
     EARLIEST,
+    KINDS,
     LONGEST_WINDOW,
     crontab_problems,
     interval_problems,
@@ -28,8 +29,6 @@ from schedules.definitions import Definition
 from schedules.editing import definition_of
 from schedules.models import Policy
 from schedules.outlook import outlooks
-
-KINDS = ("interval", "crontab", "clocked")
 
 
 class ScheduleForm(PeriodicTaskForm):  # type: ignore[misc]
@@ -104,7 +103,7 @@ class CrontabForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def _get_validation_exclusions(self) -> set[str]:
         """Without django-celery-beat's own checks, which say less."""
-        return {*super()._get_validation_exclusions(), *CRONTAB_FIELDS}
+        return {*super()._get_validation_exclusions(), *CRONTAB_FIELDS}  # type: ignore[misc]
 
     def clean(self) -> Any:
         data = super().clean() or self.cleaned_data
@@ -121,7 +120,7 @@ class IntervalForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ["every", "period"]
 
     def _get_validation_exclusions(self) -> set[str]:
-        return {*super()._get_validation_exclusions(), "every"}
+        return {*super()._get_validation_exclusions(), "every"}  # type: ignore[misc]
 
     def clean(self) -> Any:
         data = super().clean() or self.cleaned_data
