@@ -58,6 +58,7 @@ class PolicyInline(admin.StackedInline):
     model = Policy
     form = PolicyForm
     can_delete = False
+    min_num, extra = 1, 0
     verbose_name = verbose_name_plural = "What happens to missed and overlapping runs"
     fieldsets = [
         (
@@ -86,7 +87,8 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
     inlines = [PolicyInline]
     change_form_template = "schedules/change_schedule.html"
     list_display = ["name", "enabled", "in_words", "problem", "next_run", "last_run_at", "total_run_count", "task"]
-    readonly_fields = ["last_run_at"]
+    list_filter = ["enabled", "one_off", "task"]
+    readonly_fields = ["last_run"]
     actions = ["enable_tasks", "disable_tasks", "run_now", "skip_next", "pause_for_an_hour", "resume"]
     fieldsets = [
         (None, {"fields": ["name", "regtask", "task", "enabled", "description"]}),
@@ -94,7 +96,7 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
             "When",
             {
                 "description": "One of interval, crontab and clocked. A clocked schedule runs once.",
-                "fields": ["interval", "crontab", "clocked", "start_time", "expires", "one_off", "last_run_at"],
+                "fields": ["interval", "crontab", "clocked", "start_time", "expires", "one_off", "last_run"],
             },
         ),
         ("Arguments", {"fields": ["args", "kwargs"], "classes": ["collapse"]}),
@@ -129,7 +131,12 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
     @admin.display(description="Problem")
     def problem(self, schedule: PeriodicTask) -> str:
         problem = outlook_of(schedule).problem
-        return format_html('<strong class="errornote">broken: {}</strong>', problem) if problem else ""
+        return format_html('<strong style="color: var(--error-fg)">broken: {}</strong>', problem) if problem else ""
+
+    @admin.display(description="Last run")
+    def last_run(self, schedule: PeriodicTask) -> datetime | None:
+        """Without what django-celery-beat says about it, which does not hold here."""
+        return cast("datetime | None", schedule.last_run_at)
 
     @admin.display(description="Next run")
     def next_run(self, schedule: PeriodicTask) -> datetime | None:

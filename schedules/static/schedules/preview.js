@@ -24,7 +24,7 @@
     }
     const [problem, words] = preview.querySelectorAll("p");
     problem.textContent = told.problem || "";
-    problem.hidden = !told.problem;
+    problem.className = told.problem ? "errornote" : ""; // the admin's style of it shows even what is hidden
     words.textContent = told.schedule || "";
     preview.querySelector("ol").replaceChildren(
       ...(told.moments || []).map((moment) => {
