@@ -134,9 +134,9 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
         return format_html('<strong style="color: var(--error-fg)">broken: {}</strong>', problem) if problem else ""
 
     @admin.display(description="Last run")
-    def last_run(self, schedule: PeriodicTask) -> datetime | None:
+    def last_run(self, schedule: PeriodicTask) -> datetime | str:
         """Without what django-celery-beat says about it, which does not hold here."""
-        return cast("datetime | None", schedule.last_run_at)
+        return schedule.last_run_at or "—"
 
     @admin.display(description="Next run")
     def next_run(self, schedule: PeriodicTask) -> datetime | None:
@@ -350,7 +350,7 @@ class RunChangeList(ChangeList):
 class RunAdmin(admin.ModelAdmin):
     """Rows that beat and the workers write, and people read."""
 
-    list_display = ["scheduled_for", "schedule_name", "kind", "status", "how_late", "reason", "result"]
+    list_display = ["moment", "schedule_name", "kind", "status", "how_late", "reason", "result"]
     list_filter = ["status", "kind", ScheduleFilter]
     list_select_related = ["schedule"]
     search_fields = ["schedule__name"]
@@ -384,6 +384,11 @@ class RunAdmin(admin.ModelAdmin):
             return queryset.filter(job_id=UUID(search_term.strip())), False
         except ValueError:
             return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description="Moment", ordering="scheduled_for")
+    def moment(self, run: ScheduleRun) -> str:
+        """With its seconds."""
+        return as_text(run.scheduled_for)
 
     @admin.display(description="Schedule", ordering="schedule__name")
     def schedule_name(self, run: ScheduleRun) -> str:
