@@ -42,7 +42,10 @@ def nightly(db) -> PeriodicTask:
 def once(db) -> PeriodicTask:
     """It has run."""
     clocked = ClockedSchedule.objects.create(clocked_time=MOMENT)
-    once = PeriodicTask.objects.create(name="once", task=JOB, clocked=clocked, one_off=True, enabled=False)
+    start = MOMENT - timedelta(hours=1, microseconds=5)  # a form shows seconds
+    once = PeriodicTask.objects.create(
+        name="once", task=JOB, clocked=clocked, one_off=True, enabled=False, start_time=start
+    )
     timing = outlooks([once.pk])[once.pk].definition.timing
     ScheduleState.objects.create(schedule=once, timing=timing, has_fired=True, ran_at=MOMENT)
     return once
