@@ -62,9 +62,9 @@ def problems(definition: Definition, *, app: Celery | None = None) -> dict[str, 
     """What is wrong, by field as django-celery-beat names it; `crontab.minute` for a part; "" for the whole."""
     return {
         **_kind(definition),
-        **_message(definition),
         **_times(definition),
         **_job(definition, app or jobs_of_our_own()),
+        **_message(definition),
         **({"expire_seconds": TWO_EXPIRIES} if definition.expires and definition.expire_seconds is not None else {}),
     }
 
@@ -76,7 +76,8 @@ CONCERNS = {
     "expire_seconds": {"expires", "expire_seconds"},
     "expires": {"expires"},
     "task": {"task", "queue", "exchange", "routing_key"},
-    **{name: {name} for name in ("args", "kwargs", "headers", "start_time", "paused_until")},
+    "args": {"args", "kwargs", "task"},
+    **{name: {name} for name in ("kwargs", "headers", "start_time", "paused_until")},
 }
 """What each problem follows from."""
 
@@ -153,8 +154,18 @@ def _times(definition: Definition) -> dict[str, str]:
 
 
 def _job(definition: Definition, app: Celery) -> dict[str, str]:
-    if definition.task and definition.is_observed(app) and definition.task not in app.tasks:
-        return {"task": f"No job is named {definition.task!r}."}
+    job = app.tasks.get(definition.task)
+    if job is None:
+        is_missed = definition.task and definition.is_observed(app)
+        return {"task": f"No job is named {definition.task!r}."} if is_missed else {}
+    try:
+        args, kwargs, _ = definition.message()
+        if job.typing:
+            job.__header__(*args, **kwargs)
+    except TypeError as error:
+        return {"args": f"The arguments do not fit the job: {error}."}
+    except (Broken, RecursionError):  # which is said of its own field
+        pass
     return {}
 
 

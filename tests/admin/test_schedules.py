@@ -211,14 +211,14 @@ def test_a_schedule_is_made_with_its_policy(admin, interval):
         name="mine",
         regtask=JOB,
         interval=interval.pk,
-        args="[1]",
+        args="[ ]",
         headers="",
         **{"policy-0-overlap": "skip"},
     )
 
     made = PeriodicTask.objects.get(name="mine")
     assert response.status_code == 302
-    assert (made.task, made.interval, made.args, made.headers, made.enabled) == (JOB, interval, "[1]", "{}", True)
+    assert (made.task, made.interval, made.args, made.headers, made.enabled) == (JOB, interval, "[ ]", "{}", True)
     assert Policy.objects.get(schedule=made).overlap == "skip"
 
 
@@ -288,6 +288,7 @@ def test_a_solar_schedule_from_before_gets_a_crontab(admin, nightly):
         ({"args": "{}"}, "args", "must be a JSON list."),
         ({"args": "nonsense"}, "args", "are not JSON"),
         ({"args": "[" * 9000}, "args", "nested too deeply"),
+        ({"args": "[1]"}, "args", "The arguments do not fit the job:"),
         ({"kwargs": "[]"}, "kwargs", "must be a JSON object."),
         ({"headers": "[]"}, "headers", "must be a JSON object."),
         ({"headers": '{"id": 1}'}, "headers", "The header 'id' is Celery's own."),

@@ -65,9 +65,10 @@ def test_the_default_schedule_is_there_with_its_next_run(client):
 
 def test_each_field_that_was_written_is_shown(client):
     fields = body(
-        interval={"every": 5, "period": "seconds"}, crontab=..., description="two\nlines", enabled=False, one_off=True,
+        job="theirs", interval={"every": 5, "period": "seconds"}, crontab=..., description="two\nlines",
+        enabled=False, one_off=True,
         start_time="2030-01-01T00:00:00Z", expires="2031-01-01T00:00:00Z", args=[1, "two", None],
-        kwargs={"three": [3]}, headers={"x": "y"}, queue="celery", priority=9, catch_up="all", catch_up_window=60,
+        kwargs={"three": [3]}, headers={"x": "y"}, queue="theirs", priority=9, catch_up="all", catch_up_window=60,
         overlap="queue", runs_again=False, paused_until="2030-02-01T00:00:00Z",
     )  # fmt: skip
 
@@ -204,6 +205,8 @@ REFUSED = [
     ({"expires": PAST, "expire_seconds": 5}, "expire_seconds", "not both"),
     ({"expire_seconds": 0}, "expire_seconds", "greater than or equal"),
     ({"args": {}}, "args", "Expected a list"),
+    ({"args": [1]}, "args", "The arguments do not fit the job:"),
+    ({"kwargs": {"x": 1}}, "args", "The arguments do not fit the job:"),
     ({"args": "[]"}, "args", "Expected a list"),
     ({"kwargs": []}, "kwargs", "Expected a dictionary"),
     ({"headers": "x"}, "headers", "Expected a dictionary"),
