@@ -161,7 +161,7 @@ def _job(definition: Definition, app: Celery) -> dict[str, str]:
     try:
         args, kwargs, _ = definition.message()
         if job.typing:
-            job.__header__(*args, **kwargs)
+            job.__header__(*args, **kwargs)  # type: ignore[attr-defined] # Celery makes it
     except TypeError as error:
         return {"args": f"The arguments do not fit the job: {error}."}
     except (Broken, RecursionError):  # which is said of its own field
