@@ -248,6 +248,8 @@ SPECTACULAR_SETTINGS = {
         "TaskStatus": "taskapp.models.Task.Status",
         "ReminderStatus": "reminders.models.Reminder.Status",
         "DeliveryStatus": "reminders.models.Delivery.Status",
+        "RunStatus": "schedules.models.RunStatus",
+        "RunKind": "schedules.models.RunKind",
     },
 }
 

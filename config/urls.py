@@ -14,7 +14,7 @@ from config.metrics import metrics
 from reminders.api import DeliveryViewSet, ReminderViewSet
 from reminders.outbox import outbox, outbox_message
 from reminders.pages import task_page
-from schedules.api import JobViewSet, ScheduleViewSet
+from schedules.api import JobViewSet, RunViewSet, ScheduleViewSet
 from taskapp.api import TagViewSet, TaskViewSet
 
 api = DefaultRouter()
@@ -23,6 +23,7 @@ api.register("tags", TagViewSet, basename="tag")
 api.register("reminders", ReminderViewSet, basename="reminder")
 api.register("deliveries", DeliveryViewSet, basename="delivery")
 api.register("schedules", ScheduleViewSet, basename="schedule")
+api.register("schedules/(?P<id>[0-9]+)/runs", RunViewSet, basename="schedule-run")
 api.register("jobs", JobViewSet, basename="job")
 api.register("tokens", TokenViewSet, basename="token")
 

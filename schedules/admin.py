@@ -1,45 +1,409 @@
-"""django-celery-beat's admin, with the next run, the last run, and runs on request."""
+"""Schedules and their runs in the admin: django-celery-beat's pages, with what is expected and what came of it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, cast
+from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django_celery_beat.admin import PeriodicTaskAdmin
-from django_celery_beat.models import PeriodicTask, SolarSchedule
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django_celery_beat.admin import (
+    ClockedScheduleAdmin,
+    CrontabScheduleAdmin,
+    IntervalScheduleAdmin,
+    PeriodicTaskAdmin,
+)
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    PeriodicTasks,
+    SolarSchedule,
+)
+from django_celery_results.models import TaskResult
 
-from schedules import services
+from schedules import editing, services
+from schedules.definitions import Definition
+from schedules.forms import (
+    ClockedForm,
+    CrontabForm,
+    IntervalForm,
+    PolicyForm,
+    PreviewForm,
+    ScheduleForm,
+    crontab_to_preview,
+)
+from schedules.models import Policy, ScheduleRun
+from schedules.outlook import outlook_of, upcoming, with_outlooks
+from schedules.planning import in_words
+
+RUNS_SHOWN = 20
+MOMENTS_SHOWN = 5
+MOST_COUNTED = 10_000
 
 # Solar schedules need an astronomy library, and are not supported.
-admin.site.unregister([PeriodicTask, SolarSchedule])
+admin.site.unregister([PeriodicTask, SolarSchedule, CrontabSchedule, IntervalSchedule, ClockedSchedule])
+
+
+class PolicyInline(admin.StackedInline):
+    model = Policy
+    form = PolicyForm
+    can_delete = False
+    min_num, extra = 1, 0
+    verbose_name = verbose_name_plural = "What happens to missed and overlapping runs"
+    fieldsets = [
+        (
+            None,
+            {
+                "description": "How it behaves when something is late. The defaults suit most jobs.",
+                "fields": ["catch_up", "window", "overlap", "runs_again"],
+            },
+        ),
+        ("Leave out", {"fields": ["paused_until", "skip_at"]}),
+    ]
+
+
+class ScheduleChangeList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """What beat knows of all rows of the page, in one query."""
+        super().get_results(request)
+        self.result_list = with_outlooks(list(self.result_list))
 
 
 @admin.register(PeriodicTask)
 class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
     """The name of the model stays PeriodicTask, so that bookmarks and permissions hold."""
 
-    list_display = ["name", "enabled", "scheduler", "next_run", "last_run_at", "total_run_count", "task"]
+    form = ScheduleForm
+    inlines = [PolicyInline]
+    change_form_template = "schedules/change_schedule.html"
+    list_display = ["name", "enabled", "in_words", "problem", "next_run", "last_run_at", "total_run_count", "task"]
+    list_filter = ["enabled", "one_off", "task"]
+    readonly_fields = ["last_run"]
+    actions = ["enable_tasks", "disable_tasks", "run_now", "skip_next", "pause_for_an_hour", "resume"]
+    fieldsets = [
+        (None, {"fields": ["name", "regtask", "task", "enabled", "description"]}),
+        (
+            "When",
+            {
+                "description": "One of interval, crontab and clocked. A clocked schedule runs once.",
+                "fields": ["interval", "crontab", "clocked", "start_time", "expires", "one_off", "last_run"],
+            },
+        ),
+        ("Arguments", {"fields": ["args", "kwargs"], "classes": ["collapse"]}),
+        (
+            "Message",
+            {
+                "fields": ["expire_seconds", "queue", "exchange", "routing_key", "priority", "headers"],
+                "classes": ["collapse"],
+            },
+        ),
+    ]
 
-    def get_fieldsets(self, request: HttpRequest, obj: PeriodicTask | None = None) -> Any:
-        """Without the solar ones."""
-        return [
-            (title, {**options, "fields": [name for name in options["fields"] if name != "solar"]})
-            for title, options in super().get_fieldsets(request, obj)
-        ]
+    class Media:
+        js = ["schedules/preview.js"]
+
+    # The list
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ScheduleChangeList
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Without the original's warning of a wrong scheduler: settings take ours and the stock one alone."""
+        return admin.ModelAdmin.changelist_view(self, request, extra_context)
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[PeriodicTask]":
+        return admin.ModelAdmin.get_queryset(self, request).select_related("interval", "crontab", "solar", "clocked")
+
+    @admin.display(description="Schedule")
+    def in_words(self, schedule: PeriodicTask) -> str:
+        return str(schedule.scheduler or "—")
+
+    @admin.display(description="Problem")
+    def problem(self, schedule: PeriodicTask) -> str:
+        problem = outlook_of(schedule).problem
+        return format_html('<strong style="color: var(--error-fg)">broken: {}</strong>', problem) if problem else ""
+
+    @admin.display(description="Last run")
+    def last_run(self, schedule: PeriodicTask) -> datetime | str:
+        """Without what django-celery-beat says about it, which does not hold here."""
+        return schedule.last_run_at or "—"
 
     @admin.display(description="Next run")
     def next_run(self, schedule: PeriodicTask) -> datetime | None:
-        return services.next_run_at(schedule)
+        return outlook_of(schedule).next_run_at
+
+    # The page of one
+
+    def get_urls(self) -> Any:
+        preview = path("preview/", self.admin_site.admin_view(self.preview), name="schedules_preview")
+        return [preview, *super().get_urls()]
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        """Without the original's list of all crontabs; with expected and actual."""
+        shown = {"preview_url": reverse("admin:schedules_preview"), **(extra_context or {})}
+        schedule = self.get_object(request, object_id) if object_id else None
+        if schedule is not None and self.has_view_permission(request, schedule):
+            shown |= expected_and_actual(schedule)
+        return admin.ModelAdmin.changeform_view(self, request, object_id, form_url, shown)
+
+    def save_model(self, request: HttpRequest, obj: PeriodicTask, form: ScheduleForm, change: bool) -> None:
+        """Of a known schedule the columns that were changed: beat may be writing the others."""
+        if change:
+            editing.change_columns(obj, form.columns())
+        else:
+            super().save_model(request, obj, form, change)
+
+    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[PeriodicTask]") -> None:
+        super().delete_queryset(request, queryset)
+        PeriodicTasks.update_changed()
+
+    def preview(self, request: HttpRequest) -> JsonResponse:
+        """When a schedule would run that has what stands in the form."""
+        if not (self.has_change_permission(request) or self.has_add_permission(request)):
+            raise PermissionDenied
+        try:
+            return JsonResponse(told(self._previewed(request)))
+        except ValidationError as error:
+            return JsonResponse({"problem": " ".join(error.messages)})
+
+    def _previewed(self, request: HttpRequest) -> Definition:
+        return crontab_to_preview(request.GET) if "minute" in request.GET else PreviewForm(request.GET).definition()
+
+    # Actions
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Ours instead of the one that publishes from the request, which hangs when the broker does."""
-        return {name: action for name, action in super().get_actions(request).items() if name != "run_tasks"}
+        gone = {"run_tasks", "toggle_tasks"}
+        return {name: action for name, action in super().get_actions(request).items() if name not in gone}
 
-    actions = [*PeriodicTaskAdmin.actions, "run_now"]
+    @admin.action(description="Enable", permissions=["change"])
+    def enable_tasks(self, request: HttpRequest, schedules: "QuerySet[PeriodicTask]") -> None:
+        count, over = editing.enable_schedules(schedules)
+        messages.success(request, f"{count} enabled.")
+        for schedule in over:
+            messages.warning(request, f"“{schedule.name}”: {outlook_of(schedule).fired_already}")
+
+    @admin.action(description="Disable", permissions=["change"])
+    def disable_tasks(self, request: HttpRequest, schedules: "QuerySet[PeriodicTask]") -> None:
+        messages.success(request, f"{editing.disable_schedules(schedules)} disabled.")
 
     @admin.action(description="Run now", permissions=["change"])
     def run_now(self, request: HttpRequest, schedules: "QuerySet[PeriodicTask]") -> None:
         count = len(services.request_run(schedules, by=cast(User, request.user)))
-        self.message_user(request, f"{count} job(s) will be published within a second.", messages.SUCCESS)
+        messages.success(request, f"{count} job(s) will be published within a second.")
+
+    @admin.action(description="Leave out the next run", permissions=["change"])
+    def skip_next(self, request: HttpRequest, schedules: "QuerySet[PeriodicTask]") -> None:
+        chosen = list(schedules)
+        skipped = services.skip_next_of(chosen)
+        for schedule in chosen:
+            if schedule.pk in skipped:
+                messages.success(request, f"“{schedule.name}”: {as_text(skipped[schedule.pk])} is left out.")
+            else:
+                messages.warning(request, f"“{schedule.name}” has no next run.")
+
+    @admin.action(description="Pause for an hour", permissions=["change"])
+    def pause_for_an_hour(self, request: HttpRequest, schedules: "QuerySet[PeriodicTask]") -> None:
+        until = timezone.now() + timedelta(hours=1)
+        messages.success(request, f"{services.pause_all(schedules, until=until)} paused until {as_text(until)}.")
+
+    @admin.action(description="Resume", permissions=["change"])
+    def resume(self, request: HttpRequest, schedules: "QuerySet[PeriodicTask]") -> None:
+        messages.success(request, f"{services.resume_all(schedules)} resumed.")
+
+
+def expected_and_actual(schedule: PeriodicTask) -> dict[str, Any]:
+    runs = list(ScheduleRun.objects.filter(schedule=schedule)[:RUNS_SHOWN])
+    results = results_of(runs)
+    rows = [
+        {"run": run, "late": late(run), "result": results.get(str(run.job_id)), "url": change_page(run)} for run in runs
+    ]
+    outlook = outlook_of(schedule)
+    return {
+        "rows": rows,
+        "all_runs": f"{reverse('admin:schedules_schedulerun_changelist')}?schedule={schedule.pk}",
+        "moments": [as_text(moment) for moment in outlook.next_runs(MOMENTS_SHOWN)],
+        "outlook": outlook,
+    }
+
+
+def results_of(runs: list[ScheduleRun]) -> dict[str, str]:
+    """Where the results of their jobs are, by the job's id; one query."""
+    found = TaskResult.objects.filter(task_id__in=[str(run.job_id) for run in runs]).values_list("task_id", "pk")
+    return {job: reverse("admin:django_celery_results_taskresult_change", args=[pk]) for job, pk in found}
+
+
+def change_page(row: ScheduleRun | PeriodicTask) -> str:
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+
+
+def late(run: ScheduleRun) -> str:
+    return in_words(max(run.started_at - run.scheduled_for, timedelta(0))) if run.started_at else ""
+
+
+def as_text(moment: datetime) -> str:
+    return f"{timezone.localtime(moment):%a %Y-%m-%d %H:%M:%S %Z}"
+
+
+def told(definition: Definition) -> dict[str, Any]:
+    moments = [as_text(moment) for moment in upcoming(definition, count=MOMENTS_SHOWN)]
+    return {"schedule": editing.in_words(definition), "moments": moments}
+
+
+# What schedules share
+
+
+@admin.register(CrontabSchedule)
+class CrontabAdmin(CrontabScheduleAdmin):  # type: ignore[misc]
+    form = CrontabForm
+    change_form_template = "schedules/change_crontab.html"
+    list_display = ["__str__", "translation"]
+    fields = ["minute", "hour", "day_of_month", "month_of_year", "day_of_week", "timezone"]
+    readonly_fields: list[str] = []
+
+    class Media:
+        js = ["schedules/preview.js"]
+
+    @admin.display(description="In English")
+    def translation(self, crontab: CrontabSchedule) -> str:
+        """Of fields that cannot be read there is none; the libraries say so in many ways."""
+        try:
+            return str(crontab.human_readable)
+        except Exception:
+            return "—"
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        shown = {"preview_url": reverse("admin:schedules_preview"), **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, shown)
+
+
+@admin.register(IntervalSchedule)
+class IntervalAdmin(IntervalScheduleAdmin):  # type: ignore[misc]
+    form = IntervalForm
+
+
+@admin.register(ClockedSchedule)
+class ClockedAdmin(ClockedScheduleAdmin):  # type: ignore[misc]
+    form = ClockedForm
+
+
+# Runs
+
+
+class FirstPages(Paginator):
+    """Counts no further than people leaf; what lies behind is found by filters."""
+
+    @cached_property
+    def count(self) -> int:
+        return cast("QuerySet[ScheduleRun]", self.object_list).order_by()[:MOST_COUNTED].count()
+
+
+class ScheduleFilter(admin.SimpleListFilter):
+    title = "schedule"
+    parameter_name = "schedule"
+    most = 100
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The first by name, and the one that is chosen; others are found by the search, or from their own page."""
+        named = PeriodicTask.objects.order_by("name").values_list("pk", "name")
+        chosen = request.GET.get("schedule", "")
+        found = dict(named[: self.most])
+        if chosen.isascii() and chosen.isdecimal() and len(chosen) < 10:
+            found |= dict(named.filter(pk=chosen))
+        return [(str(pk), name) for pk, name in found.items()]
+
+    def has_output(self) -> bool:
+        return True
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[ScheduleRun]") -> "QuerySet[ScheduleRun]":
+        value = self.value()
+        if value is None:
+            return queryset
+        return queryset.filter(schedule=value) if value in dict(self.lookup_choices) else queryset.none()
+
+
+class RunChangeList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        runs = cast(list[ScheduleRun], list(self.result_list))
+        results = results_of(runs)
+        for run in runs:
+            run.result_page = results.get(str(run.job_id))  # type: ignore[attr-defined]
+        self.result_list = runs
+
+
+@admin.register(ScheduleRun)
+class RunAdmin(admin.ModelAdmin):
+    """Rows that beat and the workers write, and people read."""
+
+    list_display = ["moment", "schedule_name", "kind", "status", "how_late", "reason", "result"]
+    list_filter = ["status", "kind", ScheduleFilter]
+    list_select_related = ["schedule"]
+    search_fields = ["schedule__name"]
+    search_help_text = "A schedule's name, or the id of a job"
+    date_hierarchy = "scheduled_for"
+    ordering = ["-scheduled_for", "-id"]
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # they count every row
+    paginator = FirstPages
+    list_per_page = 50
+    fields = [
+        "schedule_page", "kind", "scheduled_for", "ticks", "since", "status", "reason", "how_late", "published_at",
+        "publishes", "started_at", "starts", "finished_at", "worker", "job_id", "result", "requested_by", "key",
+    ]  # fmt: skip
+    readonly_fields = cast(list[str], fields)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return RunChangeList
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
+        try:
+            return queryset.filter(job_id=UUID(search_term.strip())), False
+        except ValueError:
+            return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description="Moment", ordering="scheduled_for")
+    def moment(self, run: ScheduleRun) -> str:
+        """With its seconds."""
+        return as_text(run.scheduled_for)
+
+    @admin.display(description="Schedule", ordering="schedule__name")
+    def schedule_name(self, run: ScheduleRun) -> str:
+        return str(run.schedule.name)
+
+    @admin.display(description="Schedule")
+    def schedule_page(self, run: ScheduleRun) -> str:
+        return format_html('<a href="{}">{}</a>', change_page(run.schedule), run.schedule.name)
+
+    @admin.display(description="Late")
+    def how_late(self, run: ScheduleRun) -> str:
+        return late(run)
+
+    @admin.display(description="Result")
+    def result(self, run: ScheduleRun) -> str:
+        """In the list, its page was found along with those of the others."""
+        page = run.result_page if hasattr(run, "result_page") else results_of([run]).get(str(run.job_id))
+        return format_html('<a href="{}">result</a>', page) if page else ""

@@ -12,6 +12,9 @@ from celery.schedules import ParseException, crontab_parser
 MONTHS_AHEAD = 40 * 12 + 1
 """A 29 February that is a Monday comes again within 40 years, and nothing is rarer."""
 
+HOSTS_OWN = {"localtime", "posixrules", "Factory"}
+"""Names in the zone database that mean something else on each machine."""
+
 LONGEST_MONTH = {month: 29 if month == 2 else 30 if month in {4, 6, 9, 11} else 31 for month in range(1, 13)}
 
 
@@ -76,6 +79,8 @@ def _numbers(field: str, text: str, lowest: int, highest: int) -> frozenset[int]
 
 def _zone(name: str) -> ZoneInfo:
     try:
+        if name in HOSTS_OWN:
+            raise ValueError
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:  # unknown; not such a name; a folder
         raise ValueError(f"timezone: {name!r} is not a zone's name, such as Europe/Berlin or UTC") from error

@@ -14,16 +14,25 @@ from typing import Any
 from celery import Celery, current_app
 
 from schedules import moments
-from schedules.models import WINDOW, Policy
+from schedules.jobs import OWN_HEADERS
+from schedules.models import LONGEST_WINDOW, WINDOW, Policy
+
+
+def in_calendar(column: str) -> str:
+    """SQL for a time that Python can reckon with: PostgreSQL knows earlier and later ones, and infinity."""
+    first, last = "'1900-01-01 UTC'::timestamptz", "'9900-01-01 UTC'::timestamptz"
+    return f"CASE WHEN {column} < {first} THEN {first} WHEN {column} > {last} THEN {last} ELSE {column} END"
+
 
 COLUMNS = f"""
-    t.id, t.name, t.task, t.args, t.kwargs, t.queue, t.exchange, t.routing_key, t.headers, t.priority, t.expires,
-    t.expire_seconds, t.one_off, t.start_time, t.enabled, t.last_run_at, t.total_run_count,
-    i.every, i.period, k.clocked_time, t.solar_id IS NOT NULL AS is_solar,
+    t.id, t.name, t.task, t.args, t.kwargs, t.queue, t.exchange, t.routing_key, t.headers, t.priority,
+    {in_calendar("t.expires")}, t.expire_seconds, t.one_off, {in_calendar("t.start_time")}, t.enabled,
+    {in_calendar("t.last_run_at")}, t.total_run_count,
+    i.every, i.period, {in_calendar("k.clocked_time")}, t.solar_id IS NOT NULL,
     c.minute, c.hour, c.day_of_month, c.month_of_year, c.day_of_week, c.timezone,
-    coalesce(p.catch_up, '{Policy.CatchUp.ONCE}') AS catch_up, coalesce(p."window", %(window)s) AS catch_up_window,
-    coalesce(p.overlap, '{Policy.Overlap.COALESCE}') AS overlap, coalesce(p.runs_again, true) AS runs_again,
-    p.paused_until, p.skip_at
+    coalesce(p.catch_up, '{Policy.CatchUp.ONCE}'), least(coalesce(p."window", %(window)s), %(longest_window)s),
+    coalesce(p.overlap, '{Policy.Overlap.COALESCE}'), coalesce(p.runs_again, true),
+    {in_calendar("p.paused_until")}, {in_calendar("p.skip_at")}
 """
 
 TABLES = """
@@ -42,7 +51,7 @@ DIGEST = """
             p.catch_up, p."window", p.overlap, p.runs_again, p.paused_until, p.skip_at)::text)
 """
 
-PARAMETERS = {"window": WINDOW}
+PARAMETERS = {"window": WINDOW, "longest_window": LONGEST_WINDOW}
 
 
 NO_KIND = "It must have one of interval, crontab and clocked."
@@ -134,7 +143,7 @@ class Definition:
         return (
             parsed(self.args or "[]", list, "The positional arguments"),
             parsed(self.kwargs or "{}", dict, "The keyword arguments"),
-            parsed(self.headers or "{}", dict, "The headers"),
+            parsed_headers(self.headers or "{}"),
         )
 
     def is_observed(self, app: Celery) -> bool:
@@ -192,9 +201,18 @@ def parsed(text: str, kind: type, what: str) -> Any:
         value = json.loads(text)
     except ValueError as error:
         raise Broken(f"{what} are not JSON: {error}.") from error
+    except RecursionError as error:
+        raise Broken(f"{what} are nested too deeply.") from error
     if not isinstance(value, kind):
         raise Broken(f"{what} must be a JSON {'list' if kind is list else 'object'}.")
     return value
+
+
+def parsed_headers(text: str) -> dict[str, Any]:
+    headers: dict[str, Any] = parsed(text, dict, "The headers")
+    if own := OWN_HEADERS & headers.keys():
+        raise Broken(f"The header {min(own)!r} is Celery's own.")
+    return headers
 
 
 def definitions(rows: Iterable[tuple[Any, ...]]) -> list[Definition]:

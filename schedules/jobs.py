@@ -13,6 +13,9 @@ from celery.exceptions import Ignore
 RUN = "schedule_run"
 """Header of a message: the run that it is about."""
 
+OWN_HEADERS = frozenset({"id", "task", "lang", "root_id", "parent_id", "periodic_task_name", RUN})
+"""Headers that Celery and the ledger set: a message with others is not the run that it is about."""
+
 
 class TakenBefore:
     """What `take` answers when another message was first."""

@@ -25,12 +25,15 @@ from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from celery.utils.log import get_logger
 from django.db import transaction
 
 from schedules.definitions import COLUMNS, DIGEST, PARAMETERS, TABLES, Definition
 from schedules.models import RunStatus
-from schedules.planning import Outcome, State, Tick, Waiting, look
+from schedules.planning import Outcome, State, Tick, Waiting, look, rest
 from schedules.statements import as_rows, execute, fetch
+
+logger = get_logger(__name__)
 
 LOOK_BATCH = 1_000
 CHANGE_BATCH = 5_000
@@ -163,7 +166,12 @@ def _look_at(rows: list[tuple[Any, ...]], changed_at: dict[int, datetime], lease
     outcomes: dict[int, Outcome] = {}
     for row in rows:
         schedule, state, waiting, now = _read(row)
-        outcomes[schedule.id] = look(schedule, state, waiting, now=now, changed_at=changed_at.get(schedule.id))
+        try:
+            outcome = look(schedule, state, waiting, now=now, changed_at=changed_at.get(schedule.id))
+        except Exception as error:  # of a row that nobody has thought of; the others must run
+            logger.exception("The schedule %s cannot be looked at", schedule.name)
+            outcome = Outcome(replace(rest(state), problem=f"{type(error).__name__}: {error}"))
+        outcomes[schedule.id] = outcome
     made = _record([(pk, tick) for pk, outcome in outcomes.items() for tick in outcome.ticks], lease)
     runs = Counter(schedule_id for schedule_id, _ in made)
     states = [

@@ -10,12 +10,13 @@ from datetime import timedelta
 from uuid import uuid4
 
 from django.contrib.auth.models import User
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
 
 WINDOW = timedelta(days=7)
+LONGEST_WINDOW = timedelta(days=3660)
 
 
 class Policy(models.Model):
@@ -39,7 +40,11 @@ class Policy(models.Model):
         help_text="Because no beat was running, or the broker was away.",
     )  # fmt: skip
     window = models.DurationField(
-        "for at most", default=WINDOW, db_default=WINDOW, validators=[MinValueValidator(timedelta(0))],
+        "for at most", default=WINDOW, db_default=WINDOW,
+        validators=[
+            MinValueValidator(timedelta(0)),
+            MaxValueValidator(LONGEST_WINDOW, f"Give at most {LONGEST_WINDOW.days} days."),
+        ],
         help_text="[days] hours:minutes:seconds. What was missed longer ago is left out.",
     )  # fmt: skip
     overlap = models.CharField(

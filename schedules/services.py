@@ -8,9 +8,8 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from django_celery_results.models import TaskResult
 
-from schedules import moments
-from schedules.definitions import COLUMNS, PARAMETERS, TABLES, Broken, Definition, definitions
-from schedules.models import Policy, ScheduleRun, ScheduleState
+from schedules.models import Policy, ScheduleRun
+from schedules.outlook import outlooks
 from schedules.statements import fetch
 
 PRUNE_BATCH = 5_000
@@ -39,20 +38,42 @@ def request_run(schedules: Iterable[PeriodicTask], *, by: User, key: str | None 
 
 def pause(schedule: PeriodicTask, *, until: datetime) -> None:
     """Leave out the ticks until then."""
-    Policy.objects.update_or_create(schedule=schedule, defaults={"paused_until": until})
+    pause_all([schedule], until=until)
+
+
+def pause_all(schedules: Iterable[PeriodicTask], *, until: datetime) -> int:
+    return _set_policies([Policy(schedule=schedule, paused_until=until) for schedule in schedules], "paused_until")
 
 
 def resume(schedule: PeriodicTask) -> None:
-    Policy.objects.filter(schedule=schedule).update(paused_until=None)
+    resume_all([schedule])
+
+
+def resume_all(schedules: Iterable[PeriodicTask]) -> int:
+    """Return how many were paused."""
+    return Policy.objects.filter(schedule__in=list(schedules)).exclude(paused_until=None).update(paused_until=None)
 
 
 def skip_next(schedule: PeriodicTask) -> datetime | None:
     """Leave out its next tick; return which that is. A second call while it lies ahead changes nothing."""
-    next_at = next_runs(schedule, count=1, is_skip_counted=False)
-    if not next_at:
-        return None
-    Policy.objects.update_or_create(schedule=schedule, defaults={"skip_at": next_at[0]})
-    return next_at[0]
+    return skip_next_of([schedule]).get(schedule.pk)
+
+
+def skip_next_of(schedules: Iterable[PeriodicTask]) -> dict[int, datetime]:
+    """Leave out the next tick of each; return which those are, without the schedules that have none."""
+    skipped = {
+        pk: found[0]
+        for pk, outlook in outlooks(schedule.pk for schedule in schedules).items()
+        if (found := outlook.next_runs(1, is_skip_counted=False))
+    }
+    _set_policies([Policy(schedule_id=pk, skip_at=moment) for pk, moment in skipped.items()], "skip_at")
+    return skipped
+
+
+def _set_policies(policies: list[Policy], field: str) -> int:
+    """One field; the others stay as they are, or are the defaults."""
+    Policy.objects.bulk_create(policies, update_conflicts=True, unique_fields=["schedule"], update_fields=[field])
+    return len(policies)
 
 
 def next_run_at(schedule: PeriodicTask) -> datetime | None:
@@ -63,43 +84,8 @@ def next_run_at(schedule: PeriodicTask) -> datetime | None:
 
 def next_runs(schedule: PeriodicTask, *, count: int, is_skip_counted: bool = True) -> list[datetime]:
     """The next moments at which its job runs, as far as its definition says."""
-    definition = read_definition(schedule.pk)
-    state = ScheduleState.objects.filter(schedule=schedule).first()
-    if definition is None or (state is not None and state.has_fired and state.timing == definition.timing):
-        return []
-    is_reckoned = state is not None and state.timing == definition.timing
-    phase = state.phase if state is not None and is_reckoned else None
-    found = upcoming(definition, phase=phase, count=count + 1)
-    if is_skip_counted and definition.skip_at:
-        found = [moment for moment in found if moment != definition.skip_at]
-    return found[:count]
-
-
-def upcoming(definition: Definition, *, phase: datetime | None = None, count: int = 5) -> list[datetime]:
-    """The moments from now on at which a schedule with this definition runs; none if it is disabled or broken."""
-    now = timezone.now()
-    after = max(filter(None, [now, definition.start_time and definition.start_time - timedelta.resolution,
-                              definition.paused_until]))  # fmt: skip
-    try:
-        kind = definition.check(phase or definition.start_time or definition.last_run_at or now)
-    except Broken:
-        return []
-    if not definition.enabled:
-        return []
-    found: list[datetime] = []
-    moment = moments.after(kind, after)
-    while moment and len(found) < (1 if definition.runs_once else count):
-        if definition.expires and moment > definition.expires:
-            break
-        found.append(moment)
-        moment = moments.after(kind, moment)
-    return found
-
-
-def read_definition(pk: int) -> Definition | None:
-    sql = f"SELECT {COLUMNS} FROM {TABLES} WHERE t.id = %(pk)s"  # noqa: S608 (names of our own)
-    found = definitions(fetch(sql, {"pk": pk, **PARAMETERS}))
-    return found[0] if found else None
+    outlook = outlooks([schedule.pk]).get(schedule.pk)
+    return outlook.next_runs(count, is_skip_counted=is_skip_counted) if outlook else []
 
 
 def prune_results(*, older_than: timedelta) -> int:

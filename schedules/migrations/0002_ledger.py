@@ -53,7 +53,12 @@ class Migration(migrations.Migration):
                         db_default=datetime.timedelta(days=7),
                         default=datetime.timedelta(days=7),
                         help_text="[days] hours:minutes:seconds. What was missed longer ago is left out.",
-                        validators=[django.core.validators.MinValueValidator(datetime.timedelta(0))],
+                        validators=[
+                            django.core.validators.MinValueValidator(datetime.timedelta(0)),
+                            django.core.validators.MaxValueValidator(
+                                datetime.timedelta(days=3660), "Give at most 3660 days."
+                            ),
+                        ],
                         verbose_name="for at most",
                     ),
                 ),

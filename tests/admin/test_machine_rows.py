@@ -5,15 +5,12 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import Permission
 from django.utils import timezone
-from django_celery_beat.models import ClockedSchedule, PeriodicTask, SolarSchedule
 from django_celery_results.models import TaskResult
 
 from reminders.models import Delivery, Reminder, ReminderRule
-from schedules.models import RunRequest
 from tests.factories import default_rule, make_delivery, make_reminder, make_task, make_user
 
 REMINDERS, DELIVERIES = "/admin/reminders/reminder/", "/admin/reminders/delivery/"
-SCHEDULES = "/admin/django_celery_beat/periodictask/"
 
 
 def act(client, path: str, action: str, *rows):
@@ -126,58 +123,6 @@ def test_a_bad_offset_is_shown_in_the_form(admin, offset):
     assert response.status_code == 200
     assert response.context["adminform"].form.errors
     assert ReminderRule.objects.get().offset == rule.offset
-
-
-def test_schedules_show_their_next_and_last_run(admin):
-    last = timezone.now() - timedelta(seconds=20)
-    PeriodicTask.objects.filter(name="due-soon-reminders").update(last_run_at=last, total_run_count=7)
-
-    (row,) = admin.get(SCHEDULES + "?q=due-soon").context["cl"].result_list
-    text = admin.get(SCHEDULES).text
-
-    assert row.last_run_at == last
-    assert "Next run" in text
-    assert "field-next_run" in text
-
-
-def test_a_run_is_asked_for_and_not_published_from_the_page(admin, staff, settings):
-    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"  # nobody there
-    schedule = PeriodicTask.objects.get(name="due-soon-reminders")
-
-    response = act(admin, SCHEDULES, "run_now", schedule)
-    act(admin, SCHEDULES, "run_tasks", schedule)  # the original's, which is gone
-
-    assert "1 job(s) will be published within a second." in response.text
-    assert RunRequest.objects.get().requested_by == staff
-
-
-def test_a_schedule_is_edited_and_beat_is_told(admin):
-    schedule = PeriodicTask.objects.get(name="due-soon-reminders")
-    form = admin.get(f"{SCHEDULES}{schedule.pk}/change/").context["adminform"].form
-    sent = {name: value for name, value in form.initial.items() if value not in (None, False)}
-
-    response = admin.post(
-        f"{SCHEDULES}{schedule.pk}/change/", {**sent, "regtask": schedule.task, "description": "mine"}
-    )
-
-    schedule.refresh_from_db()
-    assert response.status_code == 302
-    assert (schedule.description, schedule.enabled) == ("mine", True)
-
-
-def test_no_solar_schedule_can_be_made_because_beat_would_stop_at_it(admin):
-    schedule = PeriodicTask.objects.get(name="due-soon-reminders")
-
-    assert "solar" not in admin.get(f"{SCHEDULES}{schedule.pk}/change/").context["adminform"].form.fields
-    assert admin.get("/admin/django_celery_beat/solarschedule/").status_code == 404
-    assert not SolarSchedule.objects.exists()
-
-
-def test_a_one_off_schedule_shows_its_moment(admin):
-    clocked = ClockedSchedule.objects.create(clocked_time=timezone.now() + timedelta(days=3))
-    PeriodicTask.objects.create(name="once", task="reminders.deliver", clocked=clocked, one_off=True)
-
-    assert admin.get(SCHEDULES + "?q=once").status_code == 200
 
 
 def test_a_result_is_read_only(admin):

@@ -17,6 +17,7 @@ from django_celery_results.models import GroupResult, TaskResult
 from accounts.models import Preference
 from accounts.services import create_token
 from reminders.models import ReminderRule
+from schedules.models import ScheduleRun
 from taskapp.models import Tag
 from tests.factories import make_delivery, make_task, make_user
 
@@ -44,6 +45,11 @@ def add_rows(number: int, start: int = 0) -> None:
         crontab = CrontabSchedule.objects.create(minute=str(index % 60), hour=str(index // 60), timezone="UTC")
         clocked = ClockedSchedule.objects.create(clocked_time=timezone.now() + timedelta(days=1 + index))
         PeriodicTask.objects.create(name=f"interval {index}", task="reminders.deliver", interval=interval)
+        once = PeriodicTask.objects.create(name=f"<script>{index}", task="gone", interval=interval)
+        run = ScheduleRun.objects.create(
+            schedule=once, scheduled_for=timezone.now(), status="missed", reason="<script>", requested_by=user
+        )
+        TaskResult.objects.create(task_id=str(run.job_id))
         PeriodicTask.objects.create(name=f"crontab {index}", task="reminders.deliver", crontab=crontab)
         PeriodicTask.objects.create(name=f"clocked {index}", task="reminders.deliver", clocked=clocked, one_off=True)
         TaskResult.objects.create(task_id=f"job {index}", task_name="reminders.deliver", status="SUCCESS", result="{}")

@@ -75,6 +75,17 @@ def test_what_the_form_offers_for_a_known_task_can_be_put_as_it_stands(browser, 
     assert kept == {name: before[name] for name in kept}
 
 
+def test_what_the_form_offers_for_a_schedule_can_be_sent(browser):
+    schedule = PeriodicTask.objects.get(name="prune-results")
+    path = f"/api/v1/schedules/{schedule.pk}/"
+    before = browser.get(path).json()
+
+    new = {**offered(browser.get("/api/v1/schedules/", headers=HTML).text), "name": "x", "job": schedule.task}
+    assert browser.post("/api/v1/schedules/", new, content_type="application/json").status_code == 201
+    same = offered(browser.get(path, headers=HTML).text)
+    assert browser.patch(path, same, content_type="application/json").json() == before
+
+
 def test_a_problem_is_a_page_as_well(browser, paths):
     for path, status in [("tasks/999999/", 404), ("tasks/?colour=red", 400), ("tasks/?page=9", 404)]:
         response = browser.get(f"/api/v1/{path}", headers=HTML)

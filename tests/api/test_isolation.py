@@ -10,7 +10,7 @@ from django_celery_results.models import TaskResult
 from accounts.models import Token
 from accounts.services import create_token
 from reminders.models import Delivery, Reminder
-from schedules.models import RunRequest
+from schedules.models import Policy, ScheduleRun
 from taskapp.models import Tag, Task
 from tests.factories import make_delivery, make_task
 
@@ -38,8 +38,17 @@ OWNED = [
 LISTS = ["tasks/", "tasks/?deleted=true", "tags/", "reminders/", "deliveries/", "tokens/"]
 FOR_STAFF = [
     ("get", "schedules/"),
+    ("post", "schedules/"),
+    ("post", "schedules/preview/"),
     ("get", "schedules/1/"),
+    ("patch", "schedules/1/"),
+    ("delete", "schedules/1/"),
+    ("get", "schedules/1/next/"),
+    ("get", "schedules/1/runs/"),
     ("post", "schedules/1/run/"),
+    ("post", "schedules/1/pause/"),
+    ("post", "schedules/1/resume/"),
+    ("post", "schedules/1/skip-next/"),
     ("get", "jobs/"),
     ("get", "jobs/a1/"),
 ]
@@ -124,12 +133,15 @@ def test_an_owner_cannot_be_named(alice, bob, api):
 def test_what_is_for_staff_is_refused_to_others(alice, api, method, path):
     schedule = PeriodicTask.objects.earliest("pk")
     TaskResult.objects.create(task_id="a1")
+    before = list(PeriodicTask.objects.order_by("pk").values())
 
-    response = getattr(api(alice), method)("/api/v1/" + path.replace("/1/", f"/{schedule.pk}/"))
+    response = getattr(api(alice), method)("/api/v1/" + path.replace("/1/", f"/{schedule.pk}/"), {"enabled": False})
 
     assert response.status_code == 403
     assert response["Content-Type"] == "application/problem+json"
-    assert not RunRequest.objects.exists()
+    assert not ScheduleRun.objects.exists()
+    assert not Policy.objects.exists()
+    assert list(PeriodicTask.objects.order_by("pk").values()) == before
 
 
 @pytest.mark.parametrize(("method", "path"), FOR_STAFF)

@@ -33,7 +33,9 @@ def test_it_names_every_address_of_the_api(schema):
         "/tasks/", "/tasks/{id}/", "/tasks/{id}/complete/", "/tasks/{id}/restore/", "/tags/", "/tags/{id}/",
         "/reminders/", "/reminders/{id}/", "/reminders/{id}/cancel/",
         "/deliveries/", "/deliveries/retry/", "/deliveries/{id}/", "/deliveries/{id}/retry/",
-        "/schedules/", "/schedules/{id}/", "/schedules/{id}/run/", "/jobs/", "/jobs/{id}/",
+        "/schedules/", "/schedules/preview/", "/schedules/{id}/", "/schedules/{id}/run/", "/schedules/{id}/runs/",
+        "/schedules/{id}/next/", "/schedules/{id}/pause/", "/schedules/{id}/resume/", "/schedules/{id}/skip-next/",
+        "/jobs/", "/jobs/{id}/",
         "/tokens/", "/tokens/{id}/", "/me/",
     }  # fmt: skip
 
@@ -47,6 +49,7 @@ def test_a_problem_is_named_where_it_can_occur_and_nowhere_else(schema):
     assert "403" in statuses(schema, "get", "/jobs/")
     assert "429" in statuses(schema, "post", "/tokens/")
     assert "409" in statuses(schema, "post", "/deliveries/{id}/retry/")
+    assert "409" in statuses(schema, "post", "/schedules/{id}/skip-next/")
 
 
 def test_every_problem_is_problem_json(schema):
