@@ -70,7 +70,7 @@ def look(
     schedule: Definition, state: State, waiting: Waiting, *, now: datetime, changed_at: datetime | None = None
 ) -> Outcome:
     """Look at a schedule, `changed_at` being when somebody has edited it since the last look."""
-    state = adopt(schedule, state)
+    state = adopt(schedule, state, now)
     try:
         state = begin(schedule, state, changed_at or now)
         kind = schedule.check(state.phase or now)
@@ -84,12 +84,13 @@ def look(
     return advance(schedule, state, kind, waiting, now)
 
 
-def adopt(schedule: Definition, state: State) -> State:
+def adopt(schedule: Definition, state: State, now: datetime) -> State:
     """Take over what another scheduler has run: the stock one, before ours or while ours was switched off."""
     if not schedule.last_run_at or (state.ran_at and schedule.last_run_at <= state.ran_at):
         return state
-    last_at = max(filter(None, [state.last_at, schedule.last_run_at]))
-    return replace(state, ran_at=schedule.last_run_at, runs=max(state.runs, schedule.total_run_count), last_at=last_at)
+    ran_at = min(schedule.last_run_at, now)  # a later one is a clock's, or a person's, who is wrong
+    last_at = max(filter(None, [state.last_at, ran_at]))
+    return replace(state, ran_at=ran_at, runs=max(state.runs, schedule.total_run_count), last_at=last_at)
 
 
 def begin(schedule: Definition, state: State, since: datetime) -> State:

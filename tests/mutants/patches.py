@@ -380,7 +380,7 @@ PATCHES = [
     ),
     Patch(
         "what the stock scheduler has run counts", "schedules/planning.py",
-        "    state = adopt(schedule, state)\n", "",
+        "    state = adopt(schedule, state, now)\n", "",
         f"{SCHEDULES}/test_planning.py::test_what_the_stock_scheduler_has_run_is_not_run_again",
     ),
     Patch(

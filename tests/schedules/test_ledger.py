@@ -223,6 +223,8 @@ def test_a_one_off_with_a_new_time_runs_again(beat, broker):
         "UPDATE django_celery_beat_periodictask SET headers = '[]' WHERE name = 'broken'",
         "UPDATE django_celery_beat_periodictask SET task = 'nobody.knows' WHERE name = 'broken'",
         "UPDATE django_celery_beat_periodictask SET crontab_id = NULL WHERE name = 'broken'",
+        "UPDATE django_celery_beat_periodictask SET args = repeat('[', 9000) WHERE name = 'broken'",
+        """UPDATE django_celery_beat_periodictask SET headers = '{"id": 1}' WHERE name = 'broken'""",
     ],
 )
 def test_a_row_that_cannot_run_says_why_and_stops_no_other(beat, broker, sql):
@@ -236,6 +238,30 @@ def test_a_row_that_cannot_run_says_why_and_stops_no_other(beat, broker, sql):
 
     assert (state_of(broken).problem != "", state_of(broken).look_at) == (True, None)
     assert statuses(other) == ["published"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"UPDATE django_celery_beat_periodictask SET {column} = '{moment}' WHERE name = 'odd'"
+        for column in ("start_time", "expires", "last_run_at")
+        for moment in ("infinity", "-infinity", "0001-01-01 BC", "200000-01-01")
+    ]
+    + ["""INSERT INTO schedules_policy (schedule_id, "window", catch_up, paused_until, skip_at)
+          SELECT id, '290000 years', 'all', '-infinity', 'infinity'
+          FROM django_celery_beat_periodictask WHERE name = 'odd'"""],
+)  # fmt: skip
+def test_a_time_beyond_every_calendar_stops_no_other_schedule(beat, broker, sql):
+    odd, other = make_schedule("odd", every=3600), make_schedule("other", every=3600)
+    beat.look()
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+    fall_due(odd, other)
+
+    beat.look()
+
+    assert statuses(other) == ["published"]
+    assert state_of(odd).problem == ""
 
 
 def test_a_job_that_comes_with_a_new_version_is_seen_at_the_start(beat):

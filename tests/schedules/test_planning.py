@@ -348,6 +348,14 @@ def test_after_a_while_with_the_stock_scheduler_its_last_run_counts():
     assert (outcome.ticks, outcome.state.next_at, outcome.state.runs) == ([], at("2026-03-06 09:00"), 4)
 
 
+def test_a_last_run_that_lies_ahead_stops_nothing():
+    schedule = define(**DAILY, last_run_at=at("2036-01-01 00:00"))
+
+    state = look(schedule, known(define(**DAILY)), Waiting(), now=at("2026-03-02 12:00")).state
+
+    assert (state.ran_at, state.next_at) == (at("2026-03-02 12:00"), at("2026-03-03 09:00"))
+
+
 def test_a_one_off_that_the_stock_scheduler_has_run_does_not_run_again():
     schedule = define(
         clocked_time=at("2026-03-01 12:00"), one_off=True, last_run_at=at("2026-03-01 12:00"), total_run_count=1
