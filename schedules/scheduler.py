@@ -66,8 +66,9 @@ class LedgerScheduler(Scheduler):
             is_more += [self.attempt(part) for part in (self.attend, self.wake, self.recheck)]
         if any(is_more):
             return 0.0
-        seconds = self.attempt(ledger.seconds_until_look)
-        return min(max(SHORTEST_SLEEP_SECONDS, self.wake_every if seconds is None else seconds), self.wake_every)
+        until_wake = max(self.wake_at - monotonic(), 0.0)
+        until_look = self.attempt(ledger.seconds_until_look)
+        return until_wake if until_look is None else min(max(until_look, SHORTEST_SLEEP_SECONDS), until_wake)
 
     def attempt(self, part: Callable[[], Any]) -> Any:
         """Do a part of the tick. Beat would end at an error; what is due is in the database, so it looks again soon."""

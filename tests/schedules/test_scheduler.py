@@ -56,7 +56,7 @@ def test_a_saved_task_makes_it_tick_at_the_next_look(scheduler, broker):
     seconds = look(scheduler)
 
     assert queued(broker) == 1
-    assert seconds == settings.SCHEDULE_WAKE_INTERVAL_SECONDS
+    assert 0 <= seconds <= settings.SCHEDULE_WAKE_INTERVAL_SECONDS
 
 
 def test_without_work_it_does_not_tick(scheduler, broker):
@@ -136,4 +136,4 @@ def test_a_broker_that_goes_away_does_not_end_beat(scheduler, broker):
 
     seconds = look(scheduler)
 
-    assert seconds == settings.SCHEDULE_WAKE_INTERVAL_SECONDS
+    assert 0 <= seconds <= settings.SCHEDULE_WAKE_INTERVAL_SECONDS
