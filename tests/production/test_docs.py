@@ -14,7 +14,8 @@ PAGES = sorted(
 MODULES = {
     "planning": "reminders", "dispatching": "reminders", "delivering": "reminders", "sweep": "reminders",
     "services": "reminders", "claims": "work", "breaker": "work", "bell": "work", "step": "work",
-    "deadline": "reminders.channels",
+    "deadline": "reminders.channels", "ledger": "schedules", "runs": "schedules", "publishing": "schedules",
+    "taking": "schedules",
 }  # fmt: skip
 
 
