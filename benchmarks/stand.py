@@ -97,7 +97,7 @@ class Stand:
         self._secret = secrets.token_hex(32)
         if own_clock:
             self.set_clock(own_clock)
-            self.beat_options = ["--max-interval=0.5"]  # else the stock one sleeps up to 5 s beside a clock that jumps
+            self.beat_options = ["--max-interval=1"]  # else the stock one sleeps up to 5 s while the clock jumps
             self.clock = {
                 "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(directory / "clock"),
                 "FAKETIME_NO_CACHE": "1", "DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1",
@@ -262,6 +262,7 @@ class Stand:
         self.until_ready()
         for name in names:
             self.start(name)
+        assert self.until(lambda: all("Starting..." in self.log(name) for name in names), within=60), "no beat starts"
 
     def until_ready(self) -> None:
         assert self.until(lambda: " ready." in self.log("worker"), within=60), "the worker does not start"
