@@ -115,9 +115,17 @@ def after_outage(stand: Stand, before: int, gone_at: float, back_at: float) -> F
         return Finding("12 ticks, a daily one, a one-off", f"{said}; {lost} sends failed and are not kept", False)
     ledger = in_ledger(stand, gone_at, back_at)
     kept = sum(ledger.values())
+    ((published,),) = stand.sql(FIRST_PUBLISHED, (back_at,))
+    said += f", its message after {published - back_at:.1f} s" if published else ""
     said += f"; in the ledger: {', '.join(f'{count} {status}' for status, count in ledger.items())}"
     is_right = bool(made_up) and others == {"once": 1, "daily": 1} and kept in (11, 12, 13)
     return Finding("12 ticks, a daily one, a one-off", said, is_right)
+
+
+FIRST_PUBLISHED = """
+    SELECT extract(epoch FROM min(published_at))::float FROM schedules_schedulerun
+    WHERE published_at > to_timestamp(%s)
+"""
 
 
 def in_ledger(stand: Stand, since: float, until: float) -> dict[str, int]:
