@@ -18,11 +18,11 @@ MANY = """
         (name, task, args, kwargs, headers, enabled, total_run_count, one_off, description, date_changed,
          interval_id, crontab_id, last_run_at)
     SELECT 'many-' || n, 'benchmarks.note', '["many"]', '{}', '{}', true, 1, false, '', clock_timestamp(),
-           CASE WHEN n % 2 = 0 THEN %(interval)s::integer END, CASE WHEN n % 2 = 1 THEN crontab.id END,
+           CASE WHEN n %% 2 = 0 THEN %(interval)s::integer END, CASE WHEN n %% 2 = 1 THEN crontab.id END,
            %(begin)s::timestamptz - %(every)s * interval '1 second' * (1 - n::float / %(count)s)
     FROM generate_series(1, %(count)s) AS n
     LEFT JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS number FROM django_celery_beat_crontabschedule)
-        AS crontab ON crontab.number = n % 1440
+        AS crontab ON crontab.number = n %% 1440
 """
 CRONTABS = """
     INSERT INTO django_celery_beat_crontabschedule (minute, hour, day_of_month, month_of_year, day_of_week, timezone)

@@ -91,10 +91,10 @@ def busy_one(stand: Stand, taker: Taker) -> dict[str, str]:
     pause(2)
     arrived = [one for one in taker.arrivals if begin.timestamp() <= one[0] and one[1] != "canary"]
     canary = [at for at in taker.of("canary") if begin.timestamp() <= at < until.timestamp()]
-    in_time = [one for one in arrived if one[0] < until.timestamp() + 1]
+    in_time = [one for one in arrived if one[0] < until.timestamp()]
     found = {
         "due": f"{due_in(stand, begin, until)}",
-        "published by then": f"{len(in_time)} ({len(in_time) / SECONDS:.0f} a second)",
+        "published in that minute": f"{len(in_time)} ({len(in_time) / SECONDS:.0f} a second)",
         **(lateness(stand, taker, begin, until) if stand.scheduler == OURS else {}),
         "a 1 s schedule beside them: runs, longest gap": f"{len(canary)}, {longest_gap(canary)}",
         "CPU of beat": f"{cpu:.0%}",
