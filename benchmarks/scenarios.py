@@ -203,7 +203,7 @@ EFFECT = 1.0 + SLACK / 2
 BULK = """
 import json, time
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
-second = IntervalSchedule.objects.get(every=1)
+second = IntervalSchedule.objects.get(every=1, period="seconds")
 PeriodicTask.objects.filter(name="update-faster").update(interval=second)
 faster = time.time()
 PeriodicTask.objects.filter(name="update-off").update(enabled=False)

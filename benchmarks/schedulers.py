@@ -76,7 +76,8 @@ def play(scenario: Scenario, directory: Path, scheduler: str, template: Path) ->
     except OverError:
         raise
     except Exception as error:
-        return Finding("", f"{type(error).__name__}: {error}", is_right=False)
+        said = str(error).strip().splitlines()[-1:]  # of a traceback, what it comes to
+        return Finding("", " ".join([type(error).__name__, *said]), is_right=False)
 
 
 def verdict(finding: Finding) -> str:
