@@ -23,7 +23,7 @@ mutants: install ## Break each mechanism by a small patch, and see its test turn
 chaos: install ## Kill everything everywhere and see what arrives (20 minutes)
 	@.venv/bin/python -m tests.chaos
 
-bench: install ## Compare the schedulers, and measure beat with many schedules (half an hour)
+bench: install ## Compare the schedulers, and measure beat with many schedules (20 minutes)
 	@.venv/bin/python -m benchmarks.schedulers
 	@.venv/bin/python -m benchmarks.schedules
 

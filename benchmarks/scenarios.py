@@ -110,16 +110,16 @@ def after_outage(stand: Stand, before: int, gone_at: float, back_at: float) -> F
     others = {name: len(stand.notes(name)) for name in ("once", "daily")}
     said = f"back after {made_up[0].at - back_at:.1f} s" if made_up else "not back after 20 s"
     said += f"; the daily one ran {others['daily']}, the one-off {others['once']} times"
+    all_ran = bool(made_up) and others == {"once": 1, "daily": 1}
     if stand.scheduler != OURS:
         lost = stand.log("beat").count("Message Error")
-        return Finding("12 ticks, a daily one, a one-off", f"{said}; {lost} sends failed and are not kept", False)
+        return Finding("12 ticks, a daily one, a one-off", f"{said}; {lost} sends failed and are not kept", all_ran)
     ledger = in_ledger(stand, gone_at, back_at)
     kept = sum(ledger.values())
     ((published,),) = stand.sql(FIRST_PUBLISHED, (back_at,))
     said += f", its message after {published - back_at:.1f} s" if published else ""
     said += f"; in the ledger: {', '.join(f'{count} {status}' for status, count in ledger.items())}"
-    is_right = bool(made_up) and others == {"once": 1, "daily": 1} and kept in (11, 12, 13)
-    return Finding("12 ticks, a daily one, a one-off", said, is_right)
+    return Finding("12 ticks, a daily one, a one-off", said, all_ran and kept in (11, 12, 13))
 
 
 FIRST_PUBLISHED = """

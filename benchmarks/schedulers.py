@@ -23,13 +23,11 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     options = arguments()
     wanted = [each for each in SCENARIOS if not options.scenarios or each.letter in options.scenarios]
-    began = time.monotonic()
+    began, circumstances = time.monotonic(), about("python -m benchmarks.schedulers")
     with tempfile.TemporaryDirectory(prefix="taskapp-schedulers-", ignore_cleanup_errors=True) as directory:
         rows, is_right = play_all(wanted, Path(directory))
     table = "\n".join(row_of(cells) for cells in [HEAD, ["---"] * len(HEAD), *rows])
-    words = (
-        f"{about('python -m benchmarks.schedulers')} It took {(time.monotonic() - began) / 60:.0f} min.\n\n{table}\n"
-    )
+    words = f"{circumstances} It took {(time.monotonic() - began) / 60:.0f} min.\n\n{table}\n"
     print(f"\n{words}")
     if options.write:
         replace_part("schedulers", words)

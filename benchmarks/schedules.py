@@ -31,11 +31,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="taskapp-schedules-", ignore_cleanup_errors=True) as directory:
         template = make_template(Path(directory, "template"))
         for name in options.parts or PARTS:
-            began = time.monotonic()
+            began, circumstances = time.monotonic(), about(f"python -m benchmarks.schedules {name}")
             rows = PARTS[name](Path(directory), template)
             minutes = (time.monotonic() - began) / 60
-            command = about(f"python -m benchmarks.schedules {name}")
-            words = f"{command} It took {minutes:.0f} min.\n\n{table(rows)}\n"
+            words = f"{circumstances} It took {minutes:.0f} min.\n\n{table(rows)}\n"
             print(f"\n{words}", flush=True)
             if options.write:
                 replace_part(f"schedules {name}", words)
