@@ -2,7 +2,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test mutants chaos check lock
+.PHONY: help run install test mutants chaos bench check lock
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,10 @@ mutants: install ## Break each mechanism by a small patch, and see its test turn
 
 chaos: install ## Kill everything everywhere and see what arrives (20 minutes)
 	@.venv/bin/python -m tests.chaos
+
+bench: install ## Compare the schedulers, and measure beat with many schedules (20 minutes)
+	@.venv/bin/python -m benchmarks.schedulers
+	@.venv/bin/python -m benchmarks.schedules
 
 # What run-time packages may be licensed under. LGPL: psycopg and python-crontab, used as they are and replaceable.
 LICENCES := MIT;MIT License;MIT-0;MIT OR Apache-2.0;BSD License;BSD-3-Clause;PSF-2.0;LGPL-3.0-only;LGPLv3

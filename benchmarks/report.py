@@ -1,0 +1,33 @@
+"""Where the figures go: docs/benchmarks.md, a part of which is replaced by what a run has shown."""
+
+import os
+import platform
+import re
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from tests.e2e.service import ROOT
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+PACKAGES = ["celery", "kombu", "django-celery-beat", "Django", "psycopg"]
+
+
+def about(command: str) -> str:
+    """Under which circumstances the figures were obtained."""
+    words = ["git", "describe", "--always", "--dirty", "--abbrev=8"]
+    commit = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"`{command}` at commit {commit} on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, {packages}."
+    )
+
+
+def replace_part(name: str, words: str) -> None:
+    """What stands between the two comments of that name."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    page = PAGE.read_text(encoding="utf-8")
+    assert begin in page, f"{PAGE} has no place for {name}"
+    part = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    PAGE.write_text(part.sub(lambda _: f"{begin}\n\n{words}\n{end}", page), encoding="utf-8")
