@@ -8,10 +8,9 @@ moment; the run is unique for its schedule and moment, so that no tick becomes t
 then is anything published (publishing.py). A beat that dies before the commit has done nothing; after it, its runs are
 there for any other to publish.
 
-Edits are found by triggers, which append to ScheduleChange: whoever edits, by whatever means, and in a row of their
-own, so that an editor's transaction and beat's never wait for each other. What a schedule says is read at each look,
-so that one that has been disabled does not run even while its change still waits in the queue. `recheck` goes slowly
-through all schedules as the net beneath the triggers.
+Edits come through a queue that triggers fill (changes.py), so an editor's transaction and beat's never wait for each
+other. What a schedule says is read at each look, so one that has been disabled does not run even before its edit has
+been looked at.
 
 `last_run_at` and `total_run_count` of django-celery-beat are copied from here (`project`), and mended when an old copy
 of the row has been saved over them.
@@ -35,15 +34,14 @@ from schedules.statements import as_rows, execute, fetch
 
 logger = get_logger(__name__)
 
-LOOK_BATCH = 1_000
-CHANGE_BATCH = 5_000
-RECHECK_BATCH = 2_000
+LOOK_BATCH = 500
+EDIT_BATCH = 500
 
 STATE = [field.name for field in fields(State)]
 
 # Statement time, which unlike clock_timestamp() lets the index be used, and is the same for all rows of a look.
 SCHEDULES = f"""
-    SELECT {COLUMNS}, {", ".join(f"s.{name}" for name in STATE)}, {DIGEST}, statement_timestamp(),
+    SELECT {COLUMNS}, {", ".join(f"s.{name}" for name in STATE)}, {DIGEST}, statement_timestamp(), s.changed_at,
            -- index: run_open
            (SELECT count(*) FROM schedules_schedulerun AS r WHERE r.schedule_id = t.id AND r.look_at IS NOT NULL
                AND r.kind = 'tick' AND r.status IN ('due', 'published')),
@@ -53,26 +51,23 @@ SCHEDULES = f"""
 """  # noqa: S608 (names of our own)
 
 # A schedule that is just being deleted is left alone. Index: schedule_look.
-CLAIM = f"""
-    {SCHEDULES}
+CLAIM_DUE = """
+    SELECT s.schedule_id FROM schedules_schedulestate AS s
+    JOIN django_celery_beat_periodictask AS t ON t.id = s.schedule_id
     WHERE s.look_at <= statement_timestamp() ORDER BY s.look_at LIMIT %(limit)s
     FOR NO KEY UPDATE OF s SKIP LOCKED FOR KEY SHARE OF t SKIP LOCKED
 """
 
-TAKE_CHANGES = """
-    WITH batch AS MATERIALIZED (
-        SELECT id FROM schedules_schedulechange ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-    )
-    DELETE FROM schedules_schedulechange AS change USING batch WHERE change.id = batch.id
-    RETURNING change.schedule_id, change.at
+# The newest first, for they are what somebody is waiting for. Index: schedule_changed.
+CLAIM_EDITED = """
+    SELECT s.schedule_id FROM schedules_schedulestate AS s
+    JOIN django_celery_beat_periodictask AS t ON t.id = s.schedule_id
+    WHERE s.changed_at IS NOT NULL ORDER BY s.changed_at DESC LIMIT %(limit)s
+    FOR NO KEY UPDATE OF s SKIP LOCKED FOR KEY SHARE OF t SKIP LOCKED
 """
 
-# In the order in which a deletion locks: the schedule, then its state.
-HOLD = "SELECT id FROM django_celery_beat_periodictask WHERE id = ANY(%(ids)s) ORDER BY id FOR KEY SHARE"
-
-MAKE_STATES = "INSERT INTO schedules_schedulestate (schedule_id) SELECT unnest(%(ids)s) ON CONFLICT DO NOTHING"
-
-CLAIM_THESE = f"{SCHEDULES} WHERE t.id = ANY(%(ids)s) ORDER BY t.id FOR NO KEY UPDATE OF s"
+# Only once the states are locked, so that the edits that were noted there are seen.
+READ = f"{SCHEDULES} WHERE t.id = ANY(%(ids)s)"
 
 RECORD = """
     INSERT INTO schedules_schedulerun (schedule_id, scheduled_for, status, reason, ticks, since, job_id, look_at,
@@ -88,7 +83,8 @@ RECORD = """
 """
 
 SAVE = f"""
-    UPDATE schedules_schedulestate AS s SET ({", ".join(STATE)}) = ({", ".join(f"row.{name}" for name in STATE)})
+    UPDATE schedules_schedulestate AS s
+    SET changed_at = NULL, ({", ".join(STATE)}) = ({", ".join(f"row.{name}" for name in STATE)})
     FROM jsonb_to_recordset(%(rows)s) AS row (
         schedule_id integer, seen text, timing text, phase timestamptz, last_at timestamptz, next_at timestamptz,
         look_at timestamptz, is_resting boolean, has_fired boolean, problem text, ran_at timestamptz, runs integer
@@ -110,42 +106,7 @@ PROJECT = """
     FROM lagging WHERE t.id = lagging.id
 """
 
-RECHECK = f"""
-    WITH stretch AS MATERIALIZED (
-        SELECT t.id, s.schedule_id IS NULL OR s.seen <> {DIGEST}
-               OR t.last_run_at IS DISTINCT FROM s.ran_at OR t.total_run_count <> s.runs
-               OR (t.enabled AND s.has_fired) AS is_stale
-        FROM {TABLES} LEFT JOIN schedules_schedulestate AS s ON s.schedule_id = t.id
-        WHERE t.id > %(after)s ORDER BY t.id LIMIT %(limit)s
-    ), stale AS (
-        INSERT INTO schedules_schedulechange (schedule_id) SELECT id FROM stretch WHERE is_stale
-    )
-    SELECT max(id), count(*) FROM stretch
-"""  # noqa: S608
-
-# A job that was not there may have come with a new version. Index: schedule_broken.
-BROKEN = """
-    INSERT INTO schedules_schedulechange (schedule_id, at)
-    SELECT schedule_id, last_at FROM schedules_schedulestate WHERE problem <> '' AND last_at IS NOT NULL
-"""
-
 SECONDS_UNTIL_LOOK = "SELECT EXTRACT(epoch FROM min(look_at) - clock_timestamp()) FROM schedules_schedulestate"
-
-
-def take_changes(*, limit: int = CHANGE_BATCH, lease: timedelta) -> tuple[int, list[int]]:
-    """Look at schedules that were edited; return how many edits that were, and the runs to be published."""
-    with transaction.atomic():
-        changes = fetch(TAKE_CHANGES, {"limit": limit})
-        if not changes:
-            return 0, []
-        changed_at: dict[int, datetime] = {}
-        for schedule_id, at in changes:
-            changed_at[schedule_id] = min(at, changed_at.get(schedule_id, at))
-        ids = [pk for (pk,) in fetch(HOLD, {"ids": sorted(changed_at)})]
-        execute(MAKE_STATES, {"ids": ids})
-        runs = _look_at(fetch(CLAIM_THESE, {"ids": ids, **PARAMETERS}), changed_at, lease)
-    project(ids)
-    return len(changes), runs
 
 
 def take_due(*, limit: int = LOOK_BATCH, lease: timedelta) -> tuple[int, list[int]]:
@@ -153,21 +114,29 @@ def take_due(*, limit: int = LOOK_BATCH, lease: timedelta) -> tuple[int, list[in
 
     Nobody else looks at these runs for as long as the lease, so the caller has that time to publish them.
     """
+    return _take(CLAIM_DUE, limit, lease)
+
+
+def take_edited(*, limit: int = EDIT_BATCH, lease: timedelta) -> tuple[int, list[int]]:
+    """Look at schedules that were edited, and whose turn has not come otherwise."""
+    return _take(CLAIM_EDITED, limit, lease)
+
+
+def _take(claim: str, limit: int, lease: timedelta) -> tuple[int, list[int]]:
     with transaction.atomic():
-        rows = fetch(CLAIM, {"limit": limit, **PARAMETERS})
-        if not rows:
-            return 0, []
-        runs = _look_at(rows, {}, lease)
-    project([row[0] for row in rows])
-    return len(rows), runs
+        ids = [pk for (pk,) in fetch(claim, {"limit": limit})]
+        runs = _look_at(fetch(READ, {"ids": ids, **PARAMETERS}), lease) if ids else []
+    if ids:
+        project(ids)
+    return len(ids), runs
 
 
-def _look_at(rows: list[tuple[Any, ...]], changed_at: dict[int, datetime], lease: timedelta) -> list[int]:
+def _look_at(rows: list[tuple[Any, ...]], lease: timedelta) -> list[int]:
     outcomes: dict[int, Outcome] = {}
     for row in rows:
-        schedule, state, waiting, now = _read(row)
+        schedule, state, waiting, now, changed_at = _read(row)
         try:
-            outcome = look(schedule, state, waiting, now=now, changed_at=changed_at.get(schedule.id))
+            outcome = look(schedule, state, waiting, now=now, changed_at=changed_at)
         except Exception as error:  # of a row that nobody has thought of; the others must run
             logger.exception("The schedule %s cannot be looked at", schedule.name)
             outcome = Outcome(replace(rest(state), problem=f"{type(error).__name__}: {error}"))
@@ -186,10 +155,10 @@ def _look_at(rows: list[tuple[Any, ...]], changed_at: dict[int, datetime], lease
 DIGEST_AT = len(fields(Definition)) + len(STATE)
 
 
-def _read(row: tuple[Any, ...]) -> tuple[Definition, State, Waiting, datetime]:
+def _read(row: tuple[Any, ...]) -> tuple[Definition, State, Waiting, datetime, datetime | None]:
     size = len(fields(Definition))
-    _, now, untaken, running = row[DIGEST_AT:]
-    return Definition(*row[:size]), State(*row[size:DIGEST_AT]), Waiting(untaken, running), now
+    _, now, changed_at, untaken, running = row[DIGEST_AT:]
+    return Definition(*row[:size]), State(*row[size:DIGEST_AT]), Waiting(untaken, running), now, changed_at
 
 
 def _record(ticks: Iterable[tuple[int, Tick]], lease: timedelta) -> list[tuple[int, int]]:
@@ -204,17 +173,6 @@ def _record(ticks: Iterable[tuple[int, Tick]], lease: timedelta) -> list[tuple[i
 def project(ids: list[int]) -> None:
     """Let django-celery-beat's own columns say what the ledger says."""
     execute(PROJECT, {"ids": ids})
-
-
-def recheck(after: int, *, limit: int = RECHECK_BATCH) -> int:
-    """Have a stretch of schedules looked at whose edits no trigger has seen; return where the next one begins."""
-    ((last, count),) = fetch(RECHECK, {"after": after, "limit": limit})
-    return int(last) if count == limit else 0
-
-
-def recheck_broken() -> None:
-    """Have the schedules looked at that cannot run."""
-    execute(BROKEN)
 
 
 def seconds_until_look() -> float:

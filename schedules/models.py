@@ -68,7 +68,7 @@ class Policy(models.Model):
 
 
 class ScheduleState(models.Model):
-    """Where beat stands with a schedule. Written by beat alone (ledger.py), reckoned by planning.py."""
+    """Where beat stands with a schedule. Written by beat alone (changes.py, ledger.py), reckoned by planning.py."""
 
     schedule = models.OneToOneField(
         PeriodicTask, on_delete=models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="state"
@@ -79,6 +79,7 @@ class ScheduleState(models.Model):
     last_at = models.DateTimeField(null=True, help_text="What lies before is accounted for.")
     next_at = models.DateTimeField(null=True, help_text="Its next moment.")
     look_at = models.DateTimeField(null=True, help_text="When beat looks at it again; null: when it is edited.")
+    changed_at = models.DateTimeField(null=True, help_text="When it was edited, unless that has been looked at.")
     is_resting = models.BooleanField(db_default=True, help_text="Disabled, broken or over when it was looked at.")
     has_fired = models.BooleanField(db_default=False, help_text="It is to run once, and has.")
     problem = models.TextField(db_default="", help_text="Why it cannot run.")
@@ -87,9 +88,11 @@ class ScheduleState(models.Model):
 
     class Meta:
         indexes = [
-            # ledger.CLAIM, which looks twice a second and oftener.
+            # ledger.CLAIM_DUE, which looks twice a second and oftener.
             models.Index(fields=["look_at"], name="schedule_look", condition=models.Q(look_at__isnull=False)),
-            # ledger.BROKEN, at the start of beat.
+            # ledger.CLAIM_EDITED
+            models.Index(fields=["changed_at"], name="schedule_changed", condition=models.Q(changed_at__isnull=False)),
+            # changes.BROKEN, at the start of beat.
             models.Index(fields=["schedule"], name="schedule_broken", condition=~models.Q(problem="")),
         ]
 
@@ -177,7 +180,7 @@ class ScheduleRun(models.Model):
         indexes = [
             # runs.CLAIM, which looks twice a second.
             models.Index(fields=["look_at"], name="run_look", condition=models.Q(look_at__isnull=False)),
-            # ledger.CLAIM counts what a schedule has open.
+            # ledger.READ counts what a schedule has open.
             models.Index(fields=["schedule", "status"], name="run_open", condition=models.Q(look_at__isnull=False)),
             # services.prune_runs
             models.Index(fields=["scheduled_for"], name="run_age"),

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils.module_loading import import_string
 
-from schedules import ledger, publishing, runs
+from schedules import changes, ledger, publishing, runs
 from schedules.definitions import COLUMNS, PARAMETERS, TABLES, Definition, definitions
 from schedules.queues import UNREACHABLE, Queues
 from schedules.statements import fetch
@@ -56,11 +56,11 @@ class LedgerScheduler(Scheduler):
     def setup_schedule(self) -> None:
         """Nothing is installed: schedules are rows, and an administrator's edits and deletions stand."""
         self.app.loader.import_default_modules()  # a schedule whose job is unknown is broken
-        self.attempt(ledger.recheck_broken)
+        self.attempt(changes.recheck_broken)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Do what is due; return the seconds until the next look."""
-        is_more = [self.attempt(part) for part in (self.take_changes, self.take_due)]
+        is_more = [self.attempt(part) for part in (changes.note, self.take_due, self.take_edited)]
         if monotonic() >= self.wake_at:
             self.wake_at = monotonic() + self.wake_every
             is_more += [self.attempt(part) for part in (self.attend, self.wake, self.recheck)]
@@ -82,15 +82,15 @@ class LedgerScheduler(Scheduler):
             close_old_connections()
         return None
 
-    def take_changes(self) -> bool:
-        count, due = ledger.take_changes(lease=runs.PUBLISH_LEASE)
-        self.publish(due)
-        return count == ledger.CHANGE_BATCH
-
     def take_due(self) -> bool:
         count, due = ledger.take_due(lease=runs.PUBLISH_LEASE)
         self.publish(due)
         return count == ledger.LOOK_BATCH
+
+    def take_edited(self) -> bool:
+        count, due = ledger.take_edited(lease=runs.PUBLISH_LEASE)
+        self.publish(due)
+        return count == ledger.EDIT_BATCH
 
     def attend(self) -> bool:
         """See to the runs that are open: those of a beat that died, those whose message was lost, and so on."""
@@ -123,7 +123,7 @@ class LedgerScheduler(Scheduler):
     def recheck(self) -> None:
         if monotonic() >= self.recheck_at:
             self.recheck_at = monotonic() + RECHECK_EVERY_SECONDS
-            self.rechecked = ledger.recheck(self.rechecked)
+            self.rechecked = changes.recheck(self.rechecked)
 
     @cached_property
     def connection(self) -> Any:

@@ -309,18 +309,19 @@ PATCHES = [
         f"{SCHEDULES}/test_ledger.py::test_a_moment_makes_one_run_whatever_the_state_says",
     ),
     Patch(
-        "an edit appends to the queue of changes", "schedules/ledger.py",
+        "an edit appends to the queue of changes", "schedules/changes.py",
         "ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED", "WHERE FALSE LIMIT %(limit)s",
         f"{SCHEDULES}/test_ledger.py::test_an_edit_takes_effect_at_the_next_look",
     ),
     Patch(
-        "what no trigger has seen is rechecked", "schedules/ledger.py",
+        "what no trigger has seen is rechecked", "schedules/changes.py",
         "SELECT id FROM stretch WHERE is_stale", "SELECT id FROM stretch WHERE FALSE",
         f"{SCHEDULES}/test_ledger.py::test_an_edit_that_no_trigger_has_seen_is_found_all_the_same",
     ),
     Patch(
         "a tick locks no row of an editor's", "schedules/ledger.py",
-        "FOR NO KEY UPDATE OF s SKIP LOCKED FOR KEY SHARE OF t SKIP LOCKED", "FOR NO KEY UPDATE OF s, t SKIP LOCKED",
+        "ORDER BY s.look_at LIMIT %(limit)s\n    FOR NO KEY UPDATE OF s SKIP LOCKED FOR KEY SHARE OF t SKIP LOCKED",
+        "ORDER BY s.look_at LIMIT %(limit)s\n    FOR NO KEY UPDATE OF s, t SKIP LOCKED",
         f"{SCHEDULES}/test_ledger.py::test_an_editor_who_does_not_commit_stops_no_tick",
     ),
     Patch(

@@ -15,7 +15,7 @@ MODULES = {
     "planning": "reminders", "dispatching": "reminders", "delivering": "reminders", "sweep": "reminders",
     "services": "reminders", "claims": "work", "breaker": "work", "bell": "work", "step": "work",
     "deadline": "reminders.channels", "ledger": "schedules", "runs": "schedules", "publishing": "schedules",
-    "taking": "schedules",
+    "taking": "schedules", "changes": "schedules",
 }  # fmt: skip
 
 
