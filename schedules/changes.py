@@ -30,21 +30,23 @@ PHASE = f"coalesce({in_calendar('t.start_time')}, s.last_at, {in_calendar('t.las
 # is just being deleted is left alone; if it is not deleted after all, `recheck` finds the edit.
 NOTE = f"""
     WITH batch AS MATERIALIZED (
-        SELECT id, schedule_id, at FROM schedules_schedulechange ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+        SELECT id, schedule_id, at, is_resumed FROM schedules_schedulechange
+        ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ), taken AS (
         DELETE FROM schedules_schedulechange AS change USING batch WHERE change.id = batch.id
     ), edit AS (
-        SELECT schedule_id, min(at) AS at FROM batch GROUP BY schedule_id
+        SELECT schedule_id, min(at) AS at, max(at) FILTER (WHERE is_resumed) AS resumed_at
+        FROM batch GROUP BY schedule_id
     ), said AS MATERIALIZED (
-        SELECT t.id, edit.at, {SINCE} AS since, {PHASE} AS phase, {SECONDS} AS every,
+        SELECT t.id, edit.at, edit.resumed_at, {SINCE} AS since, {PHASE} AS phase, {SECONDS} AS every,
                {in_calendar("t.start_time")} AS start_time, c.id IS NOT NULL AS is_crontab,
                {in_calendar("k.clocked_time")} AS clocked_time
         FROM edit JOIN ({TABLES}) ON t.id = edit.schedule_id
         LEFT JOIN schedules_schedulestate AS s ON s.schedule_id = t.id
         FOR KEY SHARE OF t SKIP LOCKED
     )
-    INSERT INTO schedules_schedulestate AS state (schedule_id, changed_at, look_at)
-    SELECT id, at, CASE
+    INSERT INTO schedules_schedulestate AS state (schedule_id, changed_at, resumed_at, look_at)
+    SELECT id, at, resumed_at, CASE
         WHEN every BETWEEN 0.000001 AND 1e10 THEN greatest(
             phase + (floor(EXTRACT(epoch FROM since - phase) / every) + 1) * every * interval '1 second', start_time
         ) - interval '1 ms'
@@ -53,18 +55,20 @@ NOTE = f"""
         ELSE at END
     FROM said ORDER BY id
     ON CONFLICT (schedule_id) DO UPDATE
-    SET changed_at = least(state.changed_at, EXCLUDED.changed_at), look_at = least(state.look_at, EXCLUDED.look_at)
+    SET changed_at = least(state.changed_at, EXCLUDED.changed_at), look_at = least(state.look_at, EXCLUDED.look_at),
+        resumed_at = greatest(state.resumed_at, EXCLUDED.resumed_at)
 """  # noqa: S608 (expressions of our own)
 
 COUNT = "SELECT count(*) FROM (SELECT FROM schedules_schedulechange LIMIT 1) AS any_change"
 
 RECHECK = f"""
-    WITH stretch AS MATERIALIZED (
+    WITH ids AS MATERIALIZED (
+        SELECT id FROM django_celery_beat_periodictask WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
+    ), stretch AS MATERIALIZED (
         SELECT t.id, s.schedule_id IS NULL OR (s.changed_at IS NULL AND (
                    s.seen <> {DIGEST} OR t.last_run_at IS DISTINCT FROM s.ran_at OR t.total_run_count <> s.runs
                    OR (t.enabled AND s.has_fired))) AS is_stale
-        FROM {TABLES} LEFT JOIN schedules_schedulestate AS s ON s.schedule_id = t.id
-        WHERE t.id > %(after)s ORDER BY t.id LIMIT %(limit)s
+        FROM ids JOIN ({TABLES}) ON t.id = ids.id LEFT JOIN schedules_schedulestate AS s ON s.schedule_id = t.id
     ), stale AS (
         INSERT INTO schedules_schedulechange (schedule_id) SELECT id FROM stretch WHERE is_stale
     )
@@ -81,7 +85,10 @@ BROKEN = """
 
 def note(*, limit: int = NOTE_BATCH) -> bool:
     """Note a batch of edits; return whether more may wait."""
-    return execute(NOTE, {"limit": limit}) > 0 and bool(fetch(COUNT)[0][0])
+    noted = execute(NOTE, {"limit": limit})
+    if noted == limit == NOTE_BATCH:  # else statements are planned as for an empty table until autoanalyze comes
+        execute("ANALYZE schedules_schedulestate")
+    return noted > 0 and bool(fetch(COUNT)[0][0])
 
 
 def recheck(after: int, *, limit: int = RECHECK_BATCH) -> int:

@@ -30,7 +30,8 @@ COLUMNS = f"""
     {in_calendar("t.last_run_at")}, t.total_run_count,
     i.every, i.period, {in_calendar("k.clocked_time")}, t.solar_id IS NOT NULL,
     c.minute, c.hour, c.day_of_month, c.month_of_year, c.day_of_week, c.timezone,
-    coalesce(p.catch_up, '{Policy.CatchUp.ONCE}'), least(coalesce(p."window", %(window)s), %(longest_window)s),
+    coalesce(p.catch_up, '{Policy.CatchUp.ONCE}'),
+    least(greatest(coalesce(p."window", %(window)s), interval '0'), %(longest_window)s),
     coalesce(p.overlap, '{Policy.Overlap.COALESCE}'), coalesce(p.runs_again, true),
     {in_calendar("p.paused_until")}, {in_calendar("p.skip_at")}
 """
@@ -168,8 +169,13 @@ class Definition:
 
 def queue_of(schedule: Definition, app: Celery) -> str:
     """The queue that its messages go to."""
-    route = app.amqp.router.route({"queue": schedule.queue} if schedule.queue else {}, schedule.task)
-    return str(getattr(route["queue"], "name", route["queue"]))
+    return schedule.queue or queue_of_job(schedule.task, app)  # Celery's router would remember the name for good
+
+
+def queue_of_job(name: str, app: Celery) -> str:
+    """The queue of a job whose schedule names none."""
+    queue = app.amqp.router.route({}, name)["queue"]
+    return str(getattr(queue, "name", queue))
 
 
 def jobs(app: Celery) -> Mapping[str, Any]:

@@ -13,7 +13,11 @@ from celery.exceptions import Ignore
 RUN = "schedule_run"
 """Header of a message: the run that it is about."""
 
-OWN_HEADERS = frozenset({"id", "task", "lang", "root_id", "parent_id", "periodic_task_name", RUN})
+OWN_HEADERS = frozenset({
+    "id", "task", "lang", "root_id", "parent_id", "group", "group_index", "eta", "expires", "retries", "timelimit",
+    "argsrepr", "kwargsrepr", "origin", "shadow", "ignore_result", "replaced_task_nesting", "stamped_headers", "stamps",
+    "periodic_task_name", RUN,
+})  # fmt: skip
 """Headers that Celery and the ledger set: a message with others is not the run that it is about."""
 
 
@@ -34,7 +38,7 @@ class Job(Task):  # type: ignore[type-arg]
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
         if isinstance(getattr(self.request, "taken", None), TakenBefore):
-            raise Ignore(f"run {task_id} was started by another message")
+            raise Ignore(f"run {task_id} was started by another message, or is not wanted any more")
 
 
 class OncePerTick(Job):
@@ -48,5 +52,8 @@ class OncePerTick(Job):
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
         super().before_start(task_id, args, kwargs)
-        if is_of_run(self.request) and getattr(self.request, "taken", None) != 1:
-            raise Ignore(f"run {task_id} may have been started before")
+        starts_of_this_run = 1 + (self.request.retries or 0)
+        if is_of_run(self.request) and getattr(self.request, "taken", None) != starts_of_this_run:
+            reason = "it may have been started before, and must not be twice"
+            self.request.update(refused=reason)  # for the ledger
+            raise Ignore(reason)

@@ -25,23 +25,27 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from celery.utils.log import get_logger
-from django.db import transaction
+from django.db import DataError, transaction
 
 from schedules.definitions import COLUMNS, DIGEST, PARAMETERS, TABLES, Definition
 from schedules.models import RunStatus
 from schedules.planning import Outcome, State, Tick, Waiting, look, rest
-from schedules.statements import as_rows, execute, fetch
+from schedules.statements import as_rows, execute, fetch, plain
 
 logger = get_logger(__name__)
 
 LOOK_BATCH = 500
 EDIT_BATCH = 500
 
+MOST_RUNS = 2**31 - 1
+"""Of one schedule, in django-celery-beat's column."""
+
 STATE = [field.name for field in fields(State)]
 
 # Statement time, which unlike clock_timestamp() lets the index be used, and is the same for all rows of a look.
 SCHEDULES = f"""
-    SELECT {COLUMNS}, {", ".join(f"s.{name}" for name in STATE)}, {DIGEST}, statement_timestamp(), s.changed_at,
+    SELECT {COLUMNS}, {", ".join(f"s.{name}" for name in STATE)}, {DIGEST}, statement_timestamp(),
+           s.changed_at, s.resumed_at,
            -- index: run_open
            (SELECT count(*) FROM schedules_schedulerun AS r WHERE r.schedule_id = t.id AND r.look_at IS NOT NULL
                AND r.kind = 'tick' AND r.status IN ('due', 'published')),
@@ -50,21 +54,25 @@ SCHEDULES = f"""
     FROM {TABLES} JOIN schedules_schedulestate AS s ON s.schedule_id = t.id
 """  # noqa: S608 (names of our own)
 
-# A schedule that is just being deleted is left alone. Index: schedule_look.
+# Index: schedule_look.
 CLAIM_DUE = """
-    SELECT s.schedule_id FROM schedules_schedulestate AS s
-    JOIN django_celery_beat_periodictask AS t ON t.id = s.schedule_id
-    WHERE s.look_at <= statement_timestamp() ORDER BY s.look_at LIMIT %(limit)s
-    FOR NO KEY UPDATE OF s SKIP LOCKED FOR KEY SHARE OF t SKIP LOCKED
+    SELECT schedule_id FROM schedules_schedulestate
+    WHERE look_at <= statement_timestamp() ORDER BY look_at LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 """
 
 # The newest first, for they are what somebody is waiting for. Index: schedule_changed.
 CLAIM_EDITED = """
-    SELECT s.schedule_id FROM schedules_schedulestate AS s
-    JOIN django_celery_beat_periodictask AS t ON t.id = s.schedule_id
-    WHERE s.changed_at IS NOT NULL ORDER BY s.changed_at DESC LIMIT %(limit)s
-    FOR NO KEY UPDATE OF s SKIP LOCKED FOR KEY SHARE OF t SKIP LOCKED
+    SELECT schedule_id FROM schedules_schedulestate
+    WHERE changed_at IS NOT NULL ORDER BY changed_at DESC LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 """
+
+CLAIM_THESE = """
+    SELECT schedule_id FROM schedules_schedulestate
+    WHERE schedule_id = ANY(%(these)s) LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+"""
+
+# A schedule that is just being deleted is left alone.
+HOLD = "SELECT id FROM django_celery_beat_periodictask WHERE id = ANY(%(ids)s) FOR KEY SHARE SKIP LOCKED"
 
 # Only once the states are locked, so that the edits that were noted there are seen.
 READ = f"{SCHEDULES} WHERE t.id = ANY(%(ids)s)"
@@ -84,7 +92,7 @@ RECORD = """
 
 SAVE = f"""
     UPDATE schedules_schedulestate AS s
-    SET changed_at = NULL, ({", ".join(STATE)}) = ({", ".join(f"row.{name}" for name in STATE)})
+    SET changed_at = NULL, resumed_at = NULL, ({", ".join(STATE)}) = ({", ".join(f"row.{name}" for name in STATE)})
     FROM jsonb_to_recordset(%(rows)s) AS row (
         schedule_id integer, seen text, timing text, phase timestamptz, last_at timestamptz, next_at timestamptz,
         look_at timestamptz, is_resting boolean, has_fired boolean, problem text, ran_at timestamptz, runs integer
@@ -92,18 +100,25 @@ SAVE = f"""
     WHERE s.schedule_id = row.schedule_id
 """  # noqa: S608
 
-# A row that an editor has locked is left to `recheck`.
-PROJECT = """
+# A row that an editor has locked is left to `recheck`. Nobody is disabled for having run who was edited since.
+PROJECT = f"""
     WITH lagging AS MATERIALIZED (
-        SELECT t.id, s.ran_at, s.runs, s.has_fired
-        FROM django_celery_beat_periodictask AS t JOIN schedules_schedulestate AS s ON s.schedule_id = t.id
+        SELECT t.id, s.ran_at, s.runs, s.has_fired AND s.seen = {DIGEST} AS is_over
+        FROM {TABLES} JOIN schedules_schedulestate AS s ON s.schedule_id = t.id
         WHERE t.id = ANY(%(ids)s)
           AND (t.last_run_at IS DISTINCT FROM s.ran_at OR t.total_run_count <> s.runs OR (t.enabled AND s.has_fired))
         ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
     )
     UPDATE django_celery_beat_periodictask AS t
-    SET last_run_at = lagging.ran_at, total_run_count = lagging.runs, enabled = t.enabled AND NOT lagging.has_fired
+    SET last_run_at = lagging.ran_at, total_run_count = lagging.runs, enabled = t.enabled AND NOT lagging.is_over
     FROM lagging WHERE t.id = lagging.id
+"""  # noqa: S608
+
+# For a row that cannot even be written down.
+SET_ASIDE = """
+    UPDATE schedules_schedulestate
+    SET problem = %(problem)s, look_at = NULL, next_at = NULL, changed_at = NULL, resumed_at = NULL, is_resting = TRUE
+    WHERE schedule_id = %(id)s
 """
 
 SECONDS_UNTIL_LOOK = "SELECT EXTRACT(epoch FROM min(look_at) - clock_timestamp()) FROM schedules_schedulestate"
@@ -123,30 +138,52 @@ def take_edited(*, limit: int = EDIT_BATCH, lease: timedelta) -> tuple[int, list
 
 
 def _take(claim: str, limit: int, lease: timedelta) -> tuple[int, list[int]]:
+    claimed: list[int] = []
+    try:
+        runs = _take_at_once(claim, {"limit": limit}, lease, claimed)
+    except DataError:  # one of the rows is such that PostgreSQL or Python refuses it
+        runs = [run for pk in claimed for run in _take_one(pk, lease)]
+    return len(claimed), runs
+
+
+def _take_one(pk: int, lease: timedelta) -> list[int]:
+    claimed: list[int] = []
+    try:
+        return _take_at_once(CLAIM_THESE, {"these": [pk], "limit": 1}, lease, claimed)
+    except DataError as error:
+        logger.error("The schedule %s cannot be looked at: %s", pk, error)
+        execute(SET_ASIDE, {"id": pk, "problem": plain(str(error))})
+        return []
+
+
+def _take_at_once(claim: str, parameters: dict[str, Any], lease: timedelta, claimed: list[int]) -> list[int]:
+    """Look at what is claimed, all in one transaction; `claimed` tells which those were, also after an error."""
     with transaction.atomic():
-        ids = [pk for (pk,) in fetch(claim, {"limit": limit})]
-        runs = _look_at(fetch(READ, {"ids": ids, **PARAMETERS}), lease) if ids else []
-    if ids:
-        project(ids)
-    return len(ids), runs
+        claimed += [pk for (pk,) in fetch(claim, parameters)]
+        held = [pk for (pk,) in fetch(HOLD, {"ids": claimed})] if claimed else []
+        runs = _look_at(fetch(READ, {"ids": held, **PARAMETERS}), lease) if held else []
+    if held:
+        project(held)
+    return runs
 
 
 def _look_at(rows: list[tuple[Any, ...]], lease: timedelta) -> list[int]:
     outcomes: dict[int, Outcome] = {}
     for row in rows:
-        schedule, state, waiting, now, changed_at = _read(row)
+        schedule, state, waiting, now, edits = _read(row)
         try:
-            outcome = look(schedule, state, waiting, now=now, changed_at=changed_at)
+            outcome = look(schedule, state, waiting, now=now, **edits)
         except Exception as error:  # of a row that nobody has thought of; the others must run
             logger.exception("The schedule %s cannot be looked at", schedule.name)
             outcome = Outcome(replace(rest(state), problem=f"{type(error).__name__}: {error}"))
-        outcomes[schedule.id] = outcome
+        outcomes[schedule.id] = replace(
+            outcome, state=replace(outcome.state, problem=plain(outcome.state.problem), seen=row[DIGEST_AT])
+        )
     made = _record([(pk, tick) for pk, outcome in outcomes.items() for tick in outcome.ticks], lease)
     runs = Counter(schedule_id for schedule_id, _ in made)
     states = [
-        {"schedule_id": row[0], **vars(replace(state, seen=row[DIGEST_AT], runs=state.runs + runs[row[0]]))}
-        for row in rows
-        for state in [outcomes[row[0]].state]
+        {"schedule_id": pk, **vars(outcome.state), "runs": min(outcome.state.runs + runs[pk], MOST_RUNS)}
+        for pk, outcome in outcomes.items()
     ]
     execute(SAVE, {"rows": as_rows(states)})
     return [run for _, run in made]
@@ -155,10 +192,11 @@ def _look_at(rows: list[tuple[Any, ...]], lease: timedelta) -> list[int]:
 DIGEST_AT = len(fields(Definition)) + len(STATE)
 
 
-def _read(row: tuple[Any, ...]) -> tuple[Definition, State, Waiting, datetime, datetime | None]:
+def _read(row: tuple[Any, ...]) -> tuple[Definition, State, Waiting, datetime, dict[str, datetime | None]]:
     size = len(fields(Definition))
-    _, now, changed_at, untaken, running = row[DIGEST_AT:]
-    return Definition(*row[:size]), State(*row[size:DIGEST_AT]), Waiting(untaken, running), now, changed_at
+    _, now, changed_at, resumed_at, untaken, running = row[DIGEST_AT:]
+    edits = {"changed_at": changed_at, "resumed_at": resumed_at}
+    return Definition(*row[:size]), State(*row[size:DIGEST_AT]), Waiting(untaken, running), now, edits
 
 
 def _record(ticks: Iterable[tuple[int, Tick]], lease: timedelta) -> list[tuple[int, int]]:

@@ -80,6 +80,7 @@ class ScheduleState(models.Model):
     next_at = models.DateTimeField(null=True, help_text="Its next moment.")
     look_at = models.DateTimeField(null=True, help_text="When beat looks at it again; null: when it is edited.")
     changed_at = models.DateTimeField(null=True, help_text="When it was edited, unless that has been looked at.")
+    resumed_at = models.DateTimeField(null=True, help_text="When it was last enabled, unless that has been looked at.")
     is_resting = models.BooleanField(db_default=True, help_text="Disabled, broken or over when it was looked at.")
     has_fired = models.BooleanField(db_default=False, help_text="It is to run once, and has.")
     problem = models.TextField(db_default="", help_text="Why it cannot run.")
@@ -108,6 +109,7 @@ class ScheduleChange(models.Model):
 
     schedule_id = models.IntegerField()
     at = models.DateTimeField(db_default=models.Func(function="clock_timestamp"))
+    is_resumed = models.BooleanField(db_default=False, help_text="It was disabled before, and is not now.")
 
     def __str__(self) -> str:
         return f"schedule {self.schedule_id} changed"
@@ -155,6 +157,7 @@ class ScheduleRun(models.Model):
     started_at = models.DateTimeField(null=True)
     starts = models.PositiveIntegerField(db_default=0)
     worker = models.TextField(db_default="", blank=True)
+    is_doubted = models.BooleanField(db_default=False, help_text="Its worker has not been heard of in time.")
     finished_at = models.DateTimeField(null=True)
 
     class Meta:

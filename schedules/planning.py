@@ -67,9 +67,15 @@ class Outcome:
 
 
 def look(
-    schedule: Definition, state: State, waiting: Waiting, *, now: datetime, changed_at: datetime | None = None
+    schedule: Definition,
+    state: State,
+    waiting: Waiting,
+    *,
+    now: datetime,
+    changed_at: datetime | None = None,
+    resumed_at: datetime | None = None,
 ) -> Outcome:
-    """Look at a schedule, `changed_at` being when somebody has edited it since the last look."""
+    """Look at a schedule. Since the last look it was edited at `changed_at`, and enabled at `resumed_at`, if at all."""
     state = adopt(schedule, state, now)
     try:
         state = begin(schedule, state, changed_at or now)
@@ -79,8 +85,8 @@ def look(
     state = replace(state, problem="")
     if not schedule.enabled or state.has_fired:
         return Outcome(rest(state))
-    if state.is_resting:  # what fell into its rest was not wanted
-        state = replace(state, last_at=rested_until(schedule, state, changed_at), is_resting=False)
+    if state.is_resting or resumed_at:  # what fell into its rest was not wanted
+        state = replace(state, last_at=rested_until(schedule, state, resumed_at or changed_at), is_resting=False)
     return advance(schedule, state, kind, waiting, now)
 
 
@@ -104,9 +110,15 @@ def begin(schedule: Definition, state: State, since: datetime) -> State:
         timing=schedule.timing,
         phase=schedule.start_time or state.last_at or since,
         last_at=before_all(schedule, last_at),
-        has_fired=is_new and schedule.runs_once and schedule.total_run_count > 0,
+        has_fired=is_new and schedule.runs_once and has_run_elsewhere(schedule, since),
         is_resting=False,
     )
+
+
+def has_run_elsewhere(schedule: Definition, since: datetime) -> bool:
+    """The stock scheduler disables a one-off that it has run, and forgets that it has."""
+    is_over = schedule.clocked_time is not None and schedule.clocked_time <= since and not schedule.enabled
+    return schedule.total_run_count > 0 or is_over
 
 
 def before_all(schedule: Definition, since: datetime) -> datetime:
@@ -118,8 +130,10 @@ def rest(state: State) -> State:
     return replace(state, next_at=None, look_at=None, is_resting=True)
 
 
-def rested_until(schedule: Definition, state: State, changed_at: datetime | None) -> datetime | None:
-    return before_all(schedule, changed_at) if changed_at else state.last_at
+def rested_until(schedule: Definition, state: State, edited_at: datetime | None) -> datetime | None:
+    if not edited_at or (state.last_at and state.last_at > edited_at):
+        return state.last_at
+    return before_all(schedule, edited_at)
 
 
 def advance(schedule: Definition, state: State, kind: moments.Kind, waiting: Waiting, now: datetime) -> Outcome:
@@ -150,6 +164,8 @@ def become(
     schedule: Definition, kind: moments.Kind, missed: moments.Missed, waiting: Waiting, after: datetime, now: datetime
 ) -> tuple[list[Tick], datetime, bool]:
     """The ticks, the moment up to which they account, and whether more are left for lack of room."""
+    if schedule.skip_at and missed.first < schedule.skip_at <= missed.last:  # it comes by itself, at the next look
+        missed = moments.missed(kind, after, schedule.skip_at - timedelta.resolution) or missed
     left_out = unwanted(schedule, kind, missed, after)
     if left_out:
         return left_out, left_out[-1].scheduled_for, False

@@ -10,9 +10,9 @@ from celery.utils.log import get_logger
 from schedules.definitions import Definition
 from schedules.jobs import RUN
 from schedules.models import RunKind, RunStatus
-from schedules.queues import UNREACHABLE
+from schedules.queues import UNREACHABLE, is_no_queue
 from schedules.runs import Run, patience, read
-from schedules.statements import as_rows, execute
+from schedules.statements import as_rows, execute, plain
 
 logger = get_logger(__name__)
 
@@ -60,6 +60,7 @@ def publish(ids: list[int], app: Celery, producer: Any) -> int:
     try:
         for run in runs:
             if time.clock_gettime(CLOCK) - begun > PUBLISH_FOR_SECONDS:
+                leave(ids_from(run, runs))
                 break
             if send(run, app, producer):
                 published.append(run)
@@ -86,9 +87,9 @@ def send(run: Run, app: Celery, producer: Any) -> bool:
         args, kwargs, headers = run.schedule.message()
         options = {"task_id": str(run.job_id), "expires": left(run)}
         send_job(run.schedule, app, producer, args, kwargs, {**headers, RUN: run.id}, **options)
-    except UNREACHABLE:
-        raise
     except Exception as error:  # of a row that somebody mistyped, or of what stands in it
+        if isinstance(error, UNREACHABLE) and not is_no_queue(error):
+            raise
         logger.error("The run %s of %s cannot be published: %s", run.id, run.schedule.name, error)
         fail([run.id], RunStatus.FAILED, f"it cannot be published: {error}", wait=None)
         return False
@@ -132,4 +133,16 @@ def mark(runs: list[Run], app: Celery) -> None:
 
 
 def fail(ids: list[int], status: str, reason: str, *, wait: timedelta | None) -> None:
-    execute(FAILED, {"ids": ids, "status": status, "reason": reason, "wait": wait})
+    execute(FAILED, {"ids": ids, "status": status, "reason": plain(reason), "wait": wait})
+
+
+# Nothing was sent for these. Those that another beat has in hand by now are not touched: their time has moved on.
+UNTRIED = """
+    UPDATE schedules_schedulerun SET publishes = publishes - 1, look_at = clock_timestamp() + %(wait)s
+    WHERE id = ANY(%(ids)s) AND status = 'due' AND publishes = 1 AND look_at > clock_timestamp()
+"""
+
+
+def leave(ids: list[int]) -> None:
+    """Let runs that were made due and not come to go out soon, without being looked for in their queue first."""
+    execute(UNTRIED, {"ids": ids, "wait": TRY_AGAIN})

@@ -24,9 +24,17 @@ class Queues:
         if name not in self._read and not self.is_away:
             try:
                 self._read[name] = waiting_in(name, self._connection)
-            except UNREACHABLE:
-                self.is_away = True
+            except UNREACHABLE as error:
+                if is_no_queue(error):
+                    self._read[name] = None
+                else:
+                    self.is_away = True
         return self._read.get(name)
+
+
+def is_no_queue(error: BaseException) -> bool:
+    """Whether the broker is there, but something else bears the queue's name."""
+    return "WRONGTYPE" in str(error)
 
 
 def waiting_in(queue: str, connection: Any) -> frozenset[str] | None:
@@ -35,7 +43,15 @@ def waiting_in(queue: str, connection: Any) -> frozenset[str] | None:
     ids: set[str] = set()
     for priority in channel.priority_steps:
         messages = channel.client.lrange(channel._q_for_pri(queue, priority), 0, MOST_READ)
-        ids.update(str(json.loads(message)["headers"].get("id")) for message in messages)
+        ids.update(map(id_of, messages))
         if len(messages) > MOST_READ:
             return None
     return frozenset(ids)
+
+
+def id_of(message: bytes) -> str:
+    """Empty for what is no message of Celery's."""
+    try:
+        return str(json.loads(message)["headers"]["id"])
+    except (ValueError, TypeError, KeyError):
+        return ""

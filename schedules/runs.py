@@ -16,12 +16,15 @@ from typing import Any
 from uuid import UUID
 
 from celery import Celery
+from celery.utils.log import get_logger
 from django.db import transaction
 
-from schedules.definitions import COLUMNS, PARAMETERS, TABLES, Definition, queue_of
+from schedules.definitions import COLUMNS, PARAMETERS, TABLES, Definition, queue_of, queue_of_job
 from schedules.models import Policy, RunKind, RunStatus
 from schedules.planning import GRACE, in_words
 from schedules.statements import as_rows, fetch
+
+logger = get_logger(__name__)
 
 PUBLISH_LEASE = timedelta(seconds=5)
 """For so long a run that was just made due belongs to the beat that made it so."""
@@ -30,6 +33,9 @@ LOOK_AGAIN = timedelta(seconds=10)
 LOOK_AGAIN_AT_MOST = timedelta(minutes=5)
 
 NOBODY_CAN_TELL = timedelta(seconds=2)
+
+DOUBT = timedelta(seconds=15)
+"""When a lease is over, its worker has so long to be heard of: all leases end together when the database was away."""
 
 MOST_STARTS = 3
 
@@ -52,6 +58,7 @@ class Run:
     published_at: datetime | None
     publishes: int
     starts: int
+    is_doubted: bool
     now: datetime
 
     @property
@@ -62,7 +69,7 @@ class Run:
 # Index: run_look.
 RUNS = f"""
     SELECT {COLUMNS}, r.id, r.job_id, r.kind, r.status, r.scheduled_for, r.published_at, r.publishes, r.starts,
-           statement_timestamp()
+           r.is_doubted, statement_timestamp()
     FROM {TABLES} JOIN schedules_schedulerun AS r ON r.schedule_id = t.id
 """  # noqa: S608 (names of our own)
 
@@ -98,6 +105,7 @@ class Next:
     is_published: bool = False
     """Whether a message goes out now."""
     is_new_job: bool = False
+    is_doubted: bool = False
 
 
 def attend(run: Run, queue: Queue, app: Celery) -> Next:
@@ -113,12 +121,21 @@ def attend(run: Run, queue: Queue, app: Celery) -> Next:
             return Next(run.status, wait=patience(run) if run.status == RunStatus.PUBLISHED else NOBODY_CAN_TELL)
         if str(run.job_id) in waiting:
             return Next(RunStatus.PUBLISHED, wait=patience(run))
-    if run.kind == RunKind.TICK and not (run.schedule.enabled or run.schedule.runs_once):
+    if is_unwanted(run):
         return Next(RunStatus.SKIPPED, "the schedule was disabled")
     return Next(RunStatus.DUE, wait=PUBLISH_LEASE, is_published=True)
 
 
+def is_unwanted(run: Run) -> bool:
+    """Whether its schedule was disabled since. A one-off is disabled for having come so far."""
+    return run.kind == RunKind.TICK and not (run.schedule.enabled or run.schedule.runs_once)
+
+
 def after_death(run: Run) -> Next:
+    if not run.is_doubted:
+        return Next(RunStatus.STARTED, wait=DOUBT, is_doubted=True)
+    if is_unwanted(run):
+        return Next(RunStatus.FAILED, "its worker died, and the schedule was disabled")
     if not run.schedule.runs_again:
         return Next(RunStatus.FAILED, "its worker died")
     if run.starts >= MOST_STARTS:
@@ -160,20 +177,40 @@ CHANGE = """
         job_id = CASE WHEN row.is_new_job THEN gen_random_uuid() ELSE r.job_id END,
         published_at = CASE WHEN row.status = 'published' THEN coalesce(r.published_at, clock_timestamp())
                             ELSE r.published_at END,
-        publishes = r.publishes + row.is_published::integer
+        publishes = r.publishes + row.is_published::integer, is_doubted = row.is_doubted
     FROM jsonb_to_recordset(%(rows)s) AS row (
-        id bigint, was text, status text, reason text, wait interval, is_published boolean, is_new_job boolean
+        id bigint, was text, status text, reason text, wait interval, is_published boolean, is_new_job boolean,
+        is_doubted boolean
     )
     WHERE r.id = row.id AND r.status = row.was
     RETURNING r.id
 """
 
 
+def attend_or_wait(run: Run, queue: Queue, app: Celery) -> Next:
+    """One that nobody has thought of does not hold up the others."""
+    try:
+        return attend(run, queue, app)
+    except Exception:
+        logger.exception("The run %s cannot be attended to", run.id)
+        return Next(run.status, wait=LOOK_AGAIN_AT_MOST)
+
+
+# Index: run_look.
+QUEUES = """
+    SELECT DISTINCT t.queue, t.task FROM schedules_schedulerun AS r
+    JOIN django_celery_beat_periodictask AS t ON t.id = r.schedule_id
+    WHERE r.look_at <= statement_timestamp() AND r.status <> 'started' AND r.publishes > 0 LIMIT 100
+"""
+
+
 def take_open(queue: Queue, app: Celery, *, limit: int = BATCH) -> tuple[int, list[int]]:
     """Attend to the open runs whose time it is; return how many, and those to be published by the caller."""
+    for name, job in fetch(QUEUES):  # before any row is locked, which a worker may want
+        queue(name or queue_of_job(job, app))
     with transaction.atomic():
         runs = _runs(fetch(CLAIM, {"limit": limit, **PARAMETERS}))
-        nexts = {run.id: attend(run, queue, app) for run in runs}
+        nexts = {run.id: attend_or_wait(run, queue, app) for run in runs}
         rows = [{"id": run.id, "was": run.status, **vars(nexts[run.id])} for run in runs]
         changed = [pk for (pk,) in fetch(CHANGE, {"rows": as_rows(rows)})]
     return len(runs), [pk for pk in changed if nexts[pk].is_published]

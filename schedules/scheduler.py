@@ -11,7 +11,7 @@ interval.
 """
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from time import monotonic
 from typing import Any
 
@@ -35,8 +35,9 @@ SHORTEST_SLEEP_SECONDS = 0.1
 
 # Index: the unique one of the name.
 AWAKE = f"""
-    SELECT {COLUMNS} FROM {TABLES}
-    WHERE t.name = ANY(%(names)s) AND t.enabled
+    SELECT {COLUMNS} FROM {TABLES} LEFT JOIN schedules_schedulestate AS s ON s.schedule_id = t.id
+    WHERE t.name = ANY(%(names)s) AND t.enabled AND coalesce(s.problem, '') = '' AND NOT coalesce(s.has_fired, FALSE)
+      AND (t.expires IS NULL OR t.expires > statement_timestamp())
       AND (p.paused_until IS NULL OR p.paused_until <= statement_timestamp())
 """  # noqa: S608 (names of our own)
 
@@ -106,12 +107,17 @@ class LedgerScheduler(Scheduler):
     def publish(self, due: list[int]) -> None:
         if due and monotonic() >= self.publish_at:
             publishing.publish(due, self.app, self.producer)
+        elif due:
+            publishing.leave(due)
 
     def wake(self) -> None:
         """Publish a job for each schedule whose wake source wants one now."""
         for schedule in definitions(fetch(AWAKE, {"names": list(self.wake_sources), **PARAMETERS})):
-            if self.wake_sources[schedule.name]():
-                self.publish_wake(schedule)
+            self.attempt(partial(self.wake_one, schedule))
+
+    def wake_one(self, schedule: Definition) -> None:
+        if self.wake_sources[schedule.name]():
+            self.publish_wake(schedule)
 
     def publish_wake(self, schedule: Definition) -> None:
         """Without an expiry, which the worker's host would judge by its own clock: what it is worth is known here."""

@@ -27,6 +27,11 @@ def as_rows(rows: Iterable[Mapping[str, Any]]) -> Jsonb:
     return Jsonb(list(rows), dumps=Encoder().encode)
 
 
+def plain(text: str) -> str:
+    """Text that PostgreSQL takes: what an error says may hold anything."""
+    return text.replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
+
+
 class Encoder(DjangoJSONEncoder):
     """Django's own cuts times to milliseconds."""
 

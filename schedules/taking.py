@@ -7,7 +7,7 @@ says otherwise.
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from os import getpid
 from socket import gethostname
 from threading import Event, Thread
@@ -15,33 +15,41 @@ from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import bootsteps, signals
-from celery.states import IGNORED, RETRY, SUCCESS
+from celery.states import FAILURE, IGNORED, REJECTED, RETRY, SUCCESS
 from celery.utils.log import get_logger
 from celery.worker import state
 from django.db import DatabaseError, InterfaceError, connection
+from django.utils import timezone
+from kombu.utils.encoding import safe_str
 
-from schedules.jobs import TakenBefore, is_of_run
+from schedules.jobs import RUN, TakenBefore, is_of_run
 from schedules.models import RunStatus
-from schedules.statements import execute, fetch
+from schedules.statements import execute, fetch, plain
 
 logger = get_logger(__name__)
 
-LEASE = timedelta(seconds=40)
+LEASE = timedelta(seconds=30)
 RENEW_EVERY_SECONDS = 10.0
 
 RETRIED = timedelta(hours=1)
 """A job that has Celery repeat it has so long, before beat looks whether the message is lost."""
 
-# Index: of job_id.
+# A tick of a schedule that was disabled meanwhile is not taken; a one-off is disabled for having come so far. A job
+# that has Celery repeat it may be repeated before it has said so. Index: of job_id.
 TAKE = """
-    UPDATE schedules_schedulerun
+    UPDATE schedules_schedulerun AS run
     SET status = 'started', started_at = clock_timestamp(), starts = starts + 1, worker = %(worker)s,
-        look_at = clock_timestamp() + %(lease)s, published_at = coalesce(published_at, clock_timestamp())
-    WHERE job_id = %(job)s AND status IN ('due', 'published', 'unobserved')
+        look_at = clock_timestamp() + %(lease)s, published_at = coalesce(published_at, clock_timestamp()),
+        is_doubted = FALSE
+    FROM django_celery_beat_periodictask AS t
+    WHERE run.job_id = %(job)s AND t.id = run.schedule_id
+      AND (run.status IN ('due', 'published', 'unobserved') OR (run.status = 'started' AND starts <= %(retries)s))
+      AND (t.enabled OR t.one_off OR t.clocked_id IS NOT NULL OR run.kind = 'request')
     RETURNING starts
 """
 
-IS_KNOWN = "SELECT EXISTS (SELECT FROM schedules_schedulerun WHERE job_id = %(job)s)"
+# The message of an earlier start bears another id.
+IS_KNOWN = "SELECT EXISTS (SELECT FROM schedules_schedulerun WHERE job_id = %(job)s OR id = %(run)s)"
 
 SETTLE = """
     UPDATE schedules_schedulerun
@@ -51,16 +59,30 @@ SETTLE = """
 """
 
 RENEW = """
-    UPDATE schedules_schedulerun SET look_at = clock_timestamp() + %(lease)s
+    UPDATE schedules_schedulerun SET look_at = clock_timestamp() + %(lease)s, is_doubted = FALSE
     WHERE job_id = ANY(%(jobs)s::uuid[]) AND status = 'started'
 """
 
-LOST = "UPDATE schedules_schedulerun SET look_at = clock_timestamp() WHERE job_id = %(job)s AND status = 'started'"
+LOST = """
+    UPDATE schedules_schedulerun SET look_at = clock_timestamp(), is_doubted = TRUE
+    WHERE job_id = %(job)s AND status = 'started'
+"""
 
 TOO_LONG = """
     UPDATE schedules_schedulerun
     SET status = 'failed', reason = 'its time limit was over', look_at = NULL, finished_at = clock_timestamp()
     WHERE job_id = %(job)s AND status = 'started'
+"""
+
+TERMINATED = """
+    UPDATE schedules_schedulerun
+    SET status = 'failed', reason = 'its job was terminated on request', look_at = NULL, finished_at = clock_timestamp()
+    WHERE job_id = %(job)s AND status = 'started'
+"""
+
+REVOKED = """
+    UPDATE schedules_schedulerun SET status = 'skipped', reason = 'its job was revoked', look_at = NULL
+    WHERE job_id = %(job)s AND status IN ('due', 'published')
 """
 
 EXPIRED = """
@@ -70,13 +92,13 @@ EXPIRED = """
 """
 
 
-def take(job_id: str) -> int | TakenBefore | None:
+def take(job_id: str, *, run: int | None = None, retries: int = 0) -> int | TakenBefore | None:
     """Take the run that this message is about; return the number of the start. None: the ledger knows no such run."""
     worker = f"{gethostname()}:{getpid()}"
-    taken = fetch(TAKE, {"job": job_id, "worker": worker, "lease": LEASE})
+    taken = fetch(TAKE, {"job": job_id, "worker": worker, "lease": LEASE, "retries": retries})
     if taken:
         return int(taken[0][0])
-    ((is_known,),) = fetch(IS_KNOWN, {"job": job_id})
+    ((is_known,),) = fetch(IS_KNOWN, {"job": job_id, "run": run})
     return TakenBefore() if is_known else None
 
 
@@ -84,7 +106,8 @@ def settle(
     job_id: str, status: str, *, start: int | None = None, reason: str | None = None, wait: timedelta | None = None
 ) -> bool:
     """Write down how the run ended; `start` says which start of it. False: the lease was lost meanwhile."""
-    parameters = {"job": job_id, "status": status, "start": start, "reason": reason, "wait": wait}
+    said = None if reason is None else plain(reason)[:500]
+    parameters = {"job": job_id, "status": status, "start": start, "reason": said, "wait": wait}
     return bool(execute(SETTLE, parameters))
 
 
@@ -96,7 +119,8 @@ def on_start(task_id: str, task: Any, **_: Any) -> None:
     if not is_of_run(task.request):
         return
     try:
-        task.request.taken = take(task_id)
+        run = task.request.headers.get(RUN)
+        task.request.taken = take(task_id, run=run if isinstance(run, int) else None, retries=task.request.retries or 0)
     except (DatabaseError, InterfaceError) as error:
         logger.warning("The start of run %s is not in the ledger: %s", task_id, error)
         hang_up()
@@ -109,15 +133,25 @@ def on_end(task_id: str, task: Any, retval: Any, state: str, **_: Any) -> None:
         return
     try:
         if state == RETRY:
-            settle(task_id, RunStatus.PUBLISHED, start=start, reason="the job has itself repeated", wait=RETRIED)
+            settle(task_id, RunStatus.PUBLISHED, start=start, reason="the job has itself repeated", wait=until(retval))
+        elif refused := getattr(task.request, "refused", None):
+            settle(task_id, RunStatus.FAILED, start=start, reason=refused)
         elif state in (SUCCESS, IGNORED):
             settle(task_id, RunStatus.FINISHED, start=start)
-        else:
-            settle(task_id, RunStatus.FAILED, start=start, reason=f"{type(retval).__name__}: {retval}"[:500])
+        elif state in (FAILURE, REJECTED):
+            settle(task_id, RunStatus.FAILED, start=start, reason=f"{type(retval).__name__}: {safe_str(retval)}")
+        # Else the child is being killed, and its parent says so.
     except (DatabaseError, InterfaceError) as error:
         logger.warning("The end of run %s is not in the ledger: %s", task_id, error)
     finally:
         hang_up()
+
+
+def until(retry: Any) -> timedelta:
+    """How long Celery may hold the message of a repetition, in no queue where beat could see it."""
+    when = getattr(retry, "when", None)
+    seconds = (when - timezone.now()).total_seconds() if isinstance(when, datetime) else float(when or 0)
+    return RETRIED + timedelta(seconds=min(max(seconds, 0.0), timedelta(days=3650).total_seconds()))
 
 
 def hang_up() -> None:
@@ -139,9 +173,10 @@ def on_failure(task_id: str, exception: Any, **_: Any) -> None:
 
 
 @signals.task_revoked.connect
-def on_revoked(request: Any, expired: bool, **_: Any) -> None:
-    if expired and is_of_run(request):
-        in_parent(EXPIRED, request.id)
+def on_revoked(request: Any, expired: bool, terminated: bool, **_: Any) -> None:
+    """The worker has thrown the message away, or ended the job, and somebody wanted that."""
+    if is_of_run(request):
+        in_parent(EXPIRED if expired else TERMINATED if terminated else REVOKED, request.id)
 
 
 def in_parent(sql: str, job_id: str) -> None:

@@ -31,8 +31,8 @@ $$;
 
 CREATE FUNCTION schedules_updated() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO schedules_schedulechange (schedule_id)
-    SELECT n.id FROM new_rows AS n JOIN old_rows AS o ON o.id = n.id
+    INSERT INTO schedules_schedulechange (schedule_id, is_resumed)
+    SELECT n.id, n.enabled AND NOT o.enabled FROM new_rows AS n JOIN old_rows AS o ON o.id = n.id
     WHERE (n.name, n.task, n.args, n.kwargs, n.queue, n.exchange, n.routing_key, n.headers, n.priority, n.expires,
            n.expire_seconds, n.one_off, n.start_time, n.enabled, n.interval_id, n.crontab_id, n.clocked_id, n.solar_id)
           IS DISTINCT FROM

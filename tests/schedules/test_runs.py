@@ -289,8 +289,36 @@ def started(due, beat, broker):
     beat.look()
     assert taking.take(messages(broker)[0]["headers"]["id"]) == 1
     empty(broker)
-    lapse()
+    die(broker)
     return due
+
+
+def die(broker) -> None:
+    """As if nothing had been heard of the worker, and again nothing when that was doubted."""
+    ScheduleRun.objects.update(is_doubted=True)
+    lapse()
+
+
+def test_a_worker_that_is_late_is_waited_for_before_it_is_taken_for_dead(started, beat, broker):
+    ScheduleRun.objects.update(is_doubted=False)  # the database was away, say, and every lease has ended
+
+    beat.look()
+    run = run_of(started)
+    taking.renew([str(run.job_id)])
+    lapse()
+    beat.look()
+
+    assert (run.status, run.is_doubted, messages(broker)) == ("started", True, [])
+    assert 10 < (run.look_at - timezone.now()).total_seconds() <= 15
+    assert statuses(started) == ["started"]
+
+
+def test_a_run_of_a_schedule_that_was_disabled_is_not_started_again(started, beat, broker):
+    PeriodicTask.objects.update(enabled=False)
+
+    beat.look()
+
+    assert (statuses(started), messages(broker)) == (["failed"], [])
 
 
 def test_a_start_whose_worker_died_is_run_again(started, beat, broker):
@@ -316,7 +344,7 @@ def test_what_kills_every_worker_is_not_run_for_ever(started, beat, broker):
         beat.look()
         taking.take(messages(broker)[0]["headers"]["id"])
         empty(broker)
-        lapse()
+        die(broker)
 
     beat.look()
 

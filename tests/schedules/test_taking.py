@@ -188,7 +188,7 @@ def test_a_run_whose_child_was_killed_is_looked_at_at_once(run):
     signals.task_failure.send(None, task_id=str(run.job_id), exception=WorkerLostError("killed"))
 
     run.refresh_from_db()
-    assert (run.status, run.look_at < run.started_at + taking.LEASE / 2) == ("started", True)
+    assert (run.status, run.is_doubted, run.look_at < run.started_at + taking.LEASE / 2) == ("started", True, True)
 
 
 def test_a_run_that_took_too_long_has_failed(run):
