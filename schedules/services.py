@@ -1,5 +1,6 @@
 """What people do with schedules, and what is kept of it."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -14,14 +15,14 @@ from schedules.statements import fetch
 
 PRUNE_BATCH = 5_000
 
-# A run of its own, whatever else is open. A second request of the same schedule in the same microsecond gets the next.
+# A run of its own, whatever else is open; none where there is one for that microsecond, or with that key.
 REQUEST = """
     INSERT INTO schedules_schedulerun (schedule_id, scheduled_for, kind, status, requested_by_id, key, job_id, look_at)
     SELECT schedule_id, clock_timestamp() + place * interval '1 microsecond', 'request', 'due', %(by)s, %(key)s,
            gen_random_uuid(), clock_timestamp()
     FROM unnest(%(ids)s::integer[]) WITH ORDINALITY AS wanted (schedule_id, place)
     ON CONFLICT DO NOTHING
-    RETURNING id
+    RETURNING id, schedule_id
 """
 
 
@@ -30,10 +31,15 @@ def request_run(schedules: Iterable[PeriodicTask], *, by: User, key: str | None 
 
     A second request for the same schedule with the same key asks for nothing new: it returns the first one's run.
     """
-    ids = [schedule.pk for schedule in schedules]
-    made = [pk for (pk,) in fetch(REQUEST, {"ids": ids, "by": by.pk, "key": key})]
-    runs = ScheduleRun.objects.filter(schedule__in=ids, key=key) if key else ScheduleRun.objects.filter(pk__in=made)
-    return list(runs.order_by("pk"))
+    wanted = Counter(schedule.pk for schedule in schedules)
+    found: set[int] = set()
+    while wanted:
+        made = fetch(REQUEST, {"ids": list(wanted.elements()), "by": by.pk, "key": key})
+        if key:
+            made = list(ScheduleRun.objects.filter(schedule__in=wanted, key=key).values_list("pk", "schedule"))
+        found |= {pk for pk, _ in made}
+        wanted -= Counter(schedule_id for _, schedule_id in made)  # what is left met another of the same microsecond
+    return list(ScheduleRun.objects.filter(pk__in=found).order_by("pk"))
 
 
 def pause(schedule: PeriodicTask, *, until: datetime) -> None:

@@ -20,7 +20,6 @@ from celery.utils.log import get_logger
 from celery.worker import state
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
-from kombu.utils.encoding import safe_str
 
 from schedules.jobs import RUN, TakenBefore, is_of_run
 from schedules.models import RunStatus
@@ -139,12 +138,20 @@ def on_end(task_id: str, task: Any, retval: Any, state: str, **_: Any) -> None:
         elif state in (SUCCESS, IGNORED):
             settle(task_id, RunStatus.FINISHED, start=start)
         elif state in (FAILURE, REJECTED):
-            settle(task_id, RunStatus.FAILED, start=start, reason=f"{type(retval).__name__}: {safe_str(retval)}")
+            settle(task_id, RunStatus.FAILED, start=start, reason=in_words(retval))
         # Else the child is being killed, and its parent says so.
     except (DatabaseError, InterfaceError) as error:
         logger.warning("The end of run %s is not in the ledger: %s", task_id, error)
     finally:
         hang_up()
+
+
+def in_words(error: Any) -> str:
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception:  # its own __str__ may break
+        return name
 
 
 def until(retry: Any) -> timedelta:

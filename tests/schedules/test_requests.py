@@ -1,6 +1,7 @@
 """Runs on request: each a row of the ledger, and a key makes a repeat the same one."""
 
 import pytest
+from django.db import connection
 from django_celery_beat.models import PeriodicTask
 
 from schedules.models import RunKind, RunStatus, ScheduleRun
@@ -61,3 +62,23 @@ def test_many_at_once_with_one_key_are_one_run(schedule):
     runs = at_once(lambda: request_run([schedule], by=staff, key="a"), times=8)
 
     assert len({run.pk for (run,) in runs}) == ScheduleRun.objects.count() == 1
+
+
+def test_two_of_the_same_microsecond_are_two_runs(schedule):
+    staff = make_user("staff")
+    with connection.cursor() as cursor:  # a clock that stands still for a while
+        cursor.execute("CREATE TABLE looks (at timestamptz)")
+        cursor.execute("""
+            CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
+            $$ INSERT INTO public.looks VALUES (pg_catalog.clock_timestamp());
+               SELECT date_trunc('hour', now()) + (SELECT count(*) FROM public.looks) / 6 * interval '1 second' $$
+        """)
+        cursor.execute("SET search_path = public, pg_catalog")
+    try:
+        runs = [request_run([schedule], by=staff) for _ in range(4)]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET search_path")
+            cursor.execute("DROP FUNCTION public.clock_timestamp(); DROP TABLE looks")
+
+    assert len({run.pk for (run,) in runs}) == 4

@@ -165,9 +165,10 @@ def test_a_job_that_is_no_run_of_a_schedule_needs_no_ledger(db, django_assert_nu
 
 
 def test_a_run_that_the_ledger_has_forgotten_is_started(run):
-    ScheduleRun.objects.update(job_id=uuid4())
+    job = str(run.job_id)
+    ScheduleRun.objects.all().delete()
 
-    start(run)
+    app.tasks["tests.note"].apply(["done"], task_id=job, headers={RUN: run.pk})
 
     assert DONE == ["done"]
 
