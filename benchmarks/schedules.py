@@ -162,7 +162,11 @@ def many(directory: Path, template: Path) -> Rows:
 
 
 def changes_left(stand: Stand) -> int:
-    return stand.sql("SELECT count(*) FROM schedules_schedulechange")[0][0]
+    """Edits that beat has not noted, and those that it has noted and not looked at."""
+    return stand.sql(
+        "SELECT (SELECT count(*) FROM schedules_schedulechange)"
+        " + (SELECT count(*) FROM schedules_schedulestate WHERE changed_at IS NOT NULL)"
+    )[0][0]
 
 
 def until_taken_in(stand: Stand) -> None:
