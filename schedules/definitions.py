@@ -63,9 +63,9 @@ class Broken(ValueError):  # noqa: N818 (the name says what is the case)
     """The schedule cannot run; the text says why, for an administrator to read."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # frozen ones take four times as long to make, and beat makes many
 class Definition:
-    """What a schedule says. Field by field as in the tables; times are aware."""
+    """What a schedule says. Field by field as in the tables; times are aware. Nobody changes one."""
 
     id: int
     name: str

@@ -182,7 +182,7 @@ class PreviewForm(forms.Form):
 def crontab_to_preview(data: QueryDict) -> Definition:
     """Raises ValidationError."""
     values = {name: data.get(name, "").strip() for name in (*CRONTAB_FIELDS, "timezone")}
-    return checked(Definition(**{**vars(BLANK), **values}))
+    return checked(replace(BLANK, **values))
 
 
 def checked(definition: Definition) -> Definition:

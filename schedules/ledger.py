@@ -20,7 +20,7 @@ The clock is PostgreSQL's. A moment that has been accounted for does not return 
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,7 +40,7 @@ EDIT_BATCH = 500
 MOST_RUNS = 2**31 - 1
 """Of one schedule, in django-celery-beat's column."""
 
-STATE = [field.name for field in fields(State)]
+STATE = State._fields
 
 # Statement time, which unlike clock_timestamp() lets the index be used, and is the same for all rows of a look.
 SCHEDULES = f"""
@@ -175,28 +175,28 @@ def _look_at(rows: list[tuple[Any, ...]], lease: timedelta) -> list[int]:
             outcome = look(schedule, state, waiting, now=now, **edits)
         except Exception as error:  # of a row that nobody has thought of; the others must run
             logger.exception("The schedule %s cannot be looked at", schedule.name)
-            outcome = Outcome(replace(rest(state), problem=f"{type(error).__name__}: {error}"))
-        outcomes[schedule.id] = replace(
-            outcome, state=replace(outcome.state, problem=plain(outcome.state.problem), seen=row[DIGEST_AT])
-        )
+            outcome = Outcome(rest(state)._replace(problem=f"{type(error).__name__}: {error}"))
+        outcomes[schedule.id] = outcome
     made = _record([(pk, tick) for pk, outcome in outcomes.items() for tick in outcome.ticks], lease)
     runs = Counter(schedule_id for schedule_id, _ in made)
-    states = [
-        {"schedule_id": pk, **vars(outcome.state), "runs": min(outcome.state.runs + runs[pk], MOST_RUNS)}
-        for pk, outcome in outcomes.items()
-    ]
+    states = []
+    for row in rows:
+        state = outcomes[row[0]].state
+        count = min(state.runs + runs[row[0]], MOST_RUNS)
+        said = state._replace(seen=row[DIGEST_AT], runs=count, problem=plain(state.problem))
+        states.append({"schedule_id": row[0], **said._asdict()})
     execute(SAVE, {"rows": as_rows(states)})
     return [run for _, run in made]
 
 
-DIGEST_AT = len(fields(Definition)) + len(STATE)
+SIZE = len(fields(Definition))
+DIGEST_AT = SIZE + len(STATE)
 
 
 def _read(row: tuple[Any, ...]) -> tuple[Definition, State, Waiting, datetime, dict[str, datetime | None]]:
-    size = len(fields(Definition))
     _, now, changed_at, resumed_at, untaken, running = row[DIGEST_AT:]
     edits = {"changed_at": changed_at, "resumed_at": resumed_at}
-    return Definition(*row[:size]), State(*row[size:DIGEST_AT]), Waiting(untaken, running), now, edits
+    return Definition(*row[:SIZE]), State(*row[SIZE:DIGEST_AT]), Waiting(untaken, running), now, edits
 
 
 def _record(ticks: Iterable[tuple[int, Tick]], lease: timedelta) -> list[tuple[int, int]]:

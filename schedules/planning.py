@@ -9,6 +9,7 @@ run for all of them, as a rule. A tick whose predecessor no worker has taken yet
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from schedules import moments
 from schedules.definitions import Broken, Definition
@@ -24,8 +25,7 @@ MOST_UNTAKEN = 32
 CROWDED = timedelta(seconds=1)
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """Where beat stands with a schedule; ScheduleState describes the fields. The ledger counts the runs."""
 
     seen: str = ""
@@ -81,12 +81,12 @@ def look(
         state = begin(schedule, state, changed_at or now)
         kind = schedule.check(state.phase or now)
     except Broken as broken:
-        return Outcome(replace(rest(state), problem=str(broken)))
-    state = replace(state, problem="")
+        return Outcome(rest(state)._replace(problem=str(broken)))
+    state = state._replace(problem="")
     if not schedule.enabled or state.has_fired:
         return Outcome(rest(state))
     if state.is_resting or resumed_at:  # what fell into its rest was not wanted
-        state = replace(state, last_at=rested_until(schedule, state, resumed_at or changed_at), is_resting=False)
+        state = state._replace(last_at=rested_until(schedule, state, resumed_at or changed_at), is_resting=False)
     return advance(schedule, state, kind, waiting, now)
 
 
@@ -96,7 +96,7 @@ def adopt(schedule: Definition, state: State, now: datetime) -> State:
         return state
     ran_at = min(schedule.last_run_at, now)  # a later one is a clock's, or a person's, who is wrong
     last_at = max(filter(None, [state.last_at, ran_at]))
-    return replace(state, ran_at=ran_at, runs=max(state.runs, schedule.total_run_count), last_at=last_at)
+    return state._replace(ran_at=ran_at, runs=max(state.runs, schedule.total_run_count), last_at=last_at)
 
 
 def begin(schedule: Definition, state: State, since: datetime) -> State:
@@ -105,8 +105,7 @@ def begin(schedule: Definition, state: State, since: datetime) -> State:
         return state
     is_new = not state.timing
     last_at = (state.last_at or since) if is_new else since
-    return replace(
-        state,
+    return state._replace(
         timing=schedule.timing,
         phase=schedule.start_time or state.last_at or since,
         last_at=before_all(schedule, last_at),
@@ -127,7 +126,7 @@ def before_all(schedule: Definition, since: datetime) -> datetime:
 
 
 def rest(state: State) -> State:
-    return replace(state, next_at=None, look_at=None, is_resting=True)
+    return state._replace(next_at=None, look_at=None, is_resting=True)
 
 
 def rested_until(schedule: Definition, state: State, edited_at: datetime | None) -> datetime | None:
@@ -146,8 +145,7 @@ def advance(schedule: Definition, state: State, kind: moments.Kind, waiting: Wai
     if missed:
         ticks, begin_at, is_crowded = become(schedule, kind, missed, waiting, begin_at, now)
     due = [tick for tick in ticks if tick.status == RunStatus.DUE]
-    state = replace(
-        state,
+    state = state._replace(
         last_at=begin_at,
         has_fired=schedule.runs_once and bool(ticks),
         ran_at=now if due else state.ran_at,
@@ -157,7 +155,7 @@ def advance(schedule: Definition, state: State, kind: moments.Kind, waiting: Wai
     next_at = moments.after(kind, begin_at)
     if next_at is None or (schedule.expires and next_at > schedule.expires):
         return Outcome(rest(state), ticks)
-    return Outcome(replace(state, next_at=next_at, look_at=now + CROWDED if is_crowded else next_at), ticks)
+    return Outcome(state._replace(next_at=next_at, look_at=now + CROWDED if is_crowded else next_at), ticks)
 
 
 def become(
