@@ -1,5 +1,6 @@
 """Forms of the admin. They refuse what the API refuses (checks.py), in the same words, at the right field."""
 
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -181,7 +182,7 @@ class PreviewForm(forms.Form):
 
 def crontab_to_preview(data: QueryDict) -> Definition:
     """Raises ValidationError."""
-    values = {name: data.get(name, "").strip() for name in (*CRONTAB_FIELDS, "timezone")}
+    values: dict[str, Any] = {name: data.get(name, "").strip() for name in (*CRONTAB_FIELDS, "timezone")}
     return checked(replace(BLANK, **values))
 
 
