@@ -147,11 +147,22 @@ def spread(numbers: list[float]) -> str:
 
 
 def many(directory: Path, template: Path) -> Rows:
+    stock = dict(stock_rows(directory, template))
+    rows = ours_rows(directory, template)
+    return [
+        ("100,000 schedules", "Ours", "Stock", "Aim"),
+        *((name, ours, stock.get(name, ""), aim) for name, ours, aim in rows),
+    ]
+
+
+def ours_rows(directory: Path, template: Path) -> Rows:
     with stand_of(directory / "many", OURS, template) as (stand, taker):
         stand.add("canary", interval=stand.interval(1))
         stand.add("behind", interval=stand.interval(3600))
-        rows: Rows = [("100,000 schedules", "Measured", "Aim")]
-        steps: list[Callable[[Stand, Taker], Rows]] = [take_in, start_again, crowd, edit_one, edit_all, disable_all]
+        rows: Rows = []
+        steps: list[Callable[[Stand, Taker], Rows]] = [
+            take_in, start_again, at_rest, crowd, edit_one, edit_all, disable_all,
+        ]  # fmt: skip
         for step in steps:
             found = step(stand, taker)
             print(*found, sep="\n", flush=True)
@@ -159,6 +170,39 @@ def many(directory: Path, template: Path) -> Rows:
             pause(2)
         beat = Beat(stand)
         return [*rows, ("memory of beat at the end", f"{beat.megabytes:.0f} MB", "")]
+
+
+START, MEMORY = "a later start: the first run", "memory of beat after it"
+CANARY, CPU, EDIT = "a 1 s schedule: runs in 20 s, longest gap", "CPU of beat meanwhile", "an edit of one: in effect"
+
+
+def stock_rows(directory: Path, template: Path) -> list[tuple[str, str]]:
+    """What can be asked of the stock scheduler with so many."""
+    with stand_of(directory / "many-stock", STOCK, template) as (stand, taker):
+        stand.add("canary", interval=stand.interval(1))
+        add_many(stand, MANY, every=7200, begin=datetime.now(UTC))
+        began = time.time()
+        stand.start("beat")
+        first = stand.until(lambda: taker.of("canary"), within=120)[0]
+        rows = [(START, f"after {first - began:.1f} s"), (MEMORY, f"{Beat(stand).megabytes:.0f} MB")]
+        rows += [(name, found) for name, found, _ in at_rest(stand, taker)]
+        edited_at = make_hasty(stand, "many-1")
+        stand.sql("UPDATE django_celery_beat_periodictasks SET last_update = clock_timestamp()")  # as save() does
+        rows.append((EDIT, first_effect(stand, taker, "many-1", edited_at)))
+        rows.append(("memory of beat at the end", f"{Beat(stand).megabytes:.0f} MB"))
+        print(*rows, sep="\n", flush=True)
+        return rows
+
+
+def at_rest(stand: Stand, taker: Taker) -> Rows:
+    """Little is due."""
+    beat, began = Beat(stand), time.time()
+    pause(20)
+    runs = [at for at in taker.of("canary") if at >= began]
+    return [
+        (CANARY, f"{len(runs)}, {longest_gap([began, *runs, time.time()])}", ""),
+        (CPU, f"{beat.cpu_share:.0%}", ""),
+    ]
 
 
 def until_none_is_left(stand: Stand, table: str) -> None:
@@ -196,8 +240,8 @@ def start_again(stand: Stand, taker: Taker) -> Rows:
     first = stand.until(lambda: [at for at in taker.of("canary") if at > began], within=60)[0]
     megabytes = Beat(stand).megabytes
     return [
-        ("a later start: the first run", f"after {first - began:.1f} s", "3 s"),
-        ("memory of beat after it", f"{megabytes:.0f} MB", ""),
+        (START, f"after {first - began:.1f} s", "3 s"),
+        (MEMORY, f"{megabytes:.0f} MB", ""),
     ]
 
 
@@ -237,9 +281,7 @@ def crowd(stand: Stand, taker: Taker) -> Rows:
 
 def edit_one(stand: Stand, taker: Taker) -> Rows:
     edited_at = make_hasty(stand, "many-1")
-    return [
-        ("an edit of one (beyond its new interval): in effect", first_effect(stand, taker, "many-1", edited_at), "1 s")
-    ]
+    return [(EDIT, first_effect(stand, taker, "many-1", edited_at), "1 s")]
 
 
 def make_hasty(stand: Stand, name: str) -> float:
