@@ -263,7 +263,7 @@ def crowd(stand: Stand, taker: Taker) -> Rows:
     )}  # fmt: skip
 
     def arrivals() -> list[float]:
-        return [at for at, name, _ in list(taker.arrivals) if name in names]
+        return [at for at, name, _ in list(taker.arrivals) if name in names and at >= moment.timestamp()]
 
     assert stand.until(lambda: len(arrivals()) >= CROWD, within=120), f"{len(arrivals())} of {CROWD} arrived"
     took = max(arrivals()) - moment.timestamp()
