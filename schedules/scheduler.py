@@ -61,7 +61,9 @@ class LedgerScheduler(Scheduler):
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Do what is due; return the seconds until the next look."""
-        is_more = [self.attempt(part) for part in (changes.note, self.take_due, self.take_edited)]
+        is_more = [self.attempt(changes.note), self.attempt(self.take_due)]
+        if not is_more[0]:  # first that every edit is noted, for from then on it is in effect
+            is_more.append(self.attempt(self.take_edited))
         if monotonic() >= self.wake_at:
             self.wake_at = monotonic() + self.wake_every
             is_more += [self.attempt(part) for part in (self.attend, self.wake, self.recheck)]
