@@ -50,7 +50,7 @@ NOTE = f"""
         WHEN every BETWEEN 0.000001 AND 1e10 THEN greatest(
             phase + (floor(EXTRACT(epoch FROM since - phase) / every) + 1) * every * interval '1 second', start_time
         ) - interval '1 ms'
-        WHEN is_crontab AND since = at THEN greatest(date_trunc('minute', at) + interval '1 minute', start_time)
+        WHEN is_crontab THEN greatest(date_trunc('minute', at) + interval '1 minute', start_time)
         WHEN clocked_time IS NOT NULL THEN clocked_time
         ELSE at END
     FROM said ORDER BY id

@@ -88,6 +88,15 @@ def test_a_crontab_is_looked_at_with_the_next_minute():
     assert look_at == next_at
 
 
+def test_a_crontab_that_the_stock_scheduler_has_run_does_not_stand_before_what_is_due():
+    make_schedule(hour="9")
+    PeriodicTask.objects.update(last_run_at=timezone.now() - timedelta(days=3))
+
+    changes.note()
+
+    assert timezone.now() < state().look_at <= timezone.now() + timedelta(minutes=1)
+
+
 def test_a_clocked_schedule_is_looked_at_at_its_moment():
     known(every=FAR_OFF)
 
