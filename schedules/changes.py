@@ -24,7 +24,7 @@ SINCE = f"""
     CASE WHEN coalesce(s.timing, '') = '' THEN coalesce(least({in_calendar("t.last_run_at")}, edit.at), edit.at)
          ELSE edit.at END
 """
-PHASE = f"coalesce({in_calendar('t.start_time')}, s.last_at, {in_calendar('t.last_run_at')}, edit.at)"
+PHASE = f"coalesce({in_calendar('t.start_time')}, s.last_at, least({in_calendar('t.last_run_at')}, edit.at))"
 
 # No later than the next moment, and rarely much earlier. What is not understood here is looked at now. A schedule that
 # is just being deleted is left alone; if it is not deleted after all, `recheck` finds the edit.

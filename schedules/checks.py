@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from schedules import moments
 from schedules.crontab_fields import HOSTS_OWN
-from schedules.definitions import NO_KIND, TWO_KINDS, Broken, Definition, jobs, parsed, parsed_headers, period_of
+from schedules.definitions import NO_KIND, SOLAR, TWO_KINDS, Broken, Definition, parsed, parsed_headers, period_of
 from schedules.models import WINDOW, Policy
 
 CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
@@ -26,7 +26,6 @@ LARGEST = 2**31 - 1
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """What lies long before leaves the calendar when zones are reckoned with."""
 
-SOLAR = "Solar schedules are not supported; use a crontab."
 TWO_EXPIRIES = "Give either a moment of expiry or the seconds that a run is worth, not both."
 
 BLANK = Definition(
@@ -130,19 +129,13 @@ def _times(definition: Definition) -> dict[str, str]:
 
 
 def _job(definition: Definition, app: Celery) -> dict[str, str]:
-    job = jobs(app).get(definition.task)
-    if job is None:
-        is_missed = definition.task and definition.is_observed(app)
-        return {"task": f"No job is named {definition.task!r}."} if is_missed else {}
-    try:
-        args, kwargs, _ = definition.message()
-        if job.typing:
-            job.__header__(*args, **kwargs)
-    except TypeError as error:
-        return {"args": f"The arguments do not fit the job: {error}."}
-    except Broken:  # which is said of its own field
-        pass
-    return {}
+    if not definition.task:
+        return {}
+    if unknown := _broken("task", lambda: definition.check_job(app)):
+        return unknown
+    if _message(definition):  # which is said of its own field
+        return {}
+    return _broken("args", lambda: definition.check_arguments(app))
 
 
 def _broken(field: str, check: Callable[[], Any]) -> dict[str, str]:

@@ -55,6 +55,7 @@ DIGEST = """
 PARAMETERS = {"window": WINDOW, "longest_window": LONGEST_WINDOW}
 
 
+SOLAR = "Solar schedules are not supported; use a crontab."
 NO_KIND = "It must have one of interval, crontab and clocked."
 TWO_KINDS = "It must have only one of interval, crontab and clocked."
 
@@ -123,7 +124,7 @@ class Definition:
         kinds: list[moments.Kind] = []
         try:
             if self.is_solar:
-                raise Broken("Solar schedules are not supported; use a crontab.")
+                raise Broken(SOLAR)
             if self.every is not None:
                 kinds.append(moments.Interval(period_of(self.every, self.period), phase))
             if self.crontab is not None:
@@ -155,16 +156,24 @@ class Definition:
         """Its moments, if it can run at all. Raises Broken."""
         app = app or current_app
         kind = self.kind(phase)
-        args, kwargs, _ = self.message()
-        job = jobs(app).get(self.task)
-        if job is None and self.is_observed(app):
+        self.message()
+        self.check_job(app)
+        self.check_arguments(app)
+        return kind
+
+    def check_job(self, app: Celery) -> None:
+        if self.task not in jobs(app) and self.is_observed(app):
             raise Broken(f"No job is named {self.task!r}.")
+
+    def check_arguments(self, app: Celery) -> None:
+        """Whether they fit the job, as far as its signature is known here."""
+        job = jobs(app).get(self.task)
         if job is not None and job.typing:
+            args, kwargs, _ = self.message()
             try:
                 job.__header__(*args, **kwargs)
             except TypeError as error:
                 raise Broken(f"The arguments do not fit the job: {error}.") from error
-        return kind
 
 
 def queue_of(schedule: Definition, app: Celery) -> str:
