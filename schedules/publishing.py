@@ -48,18 +48,22 @@ class BrokerAwayError(Exception):
     """Nothing could be published; what is due stays due."""
 
 
-def publish(ids: list[int], app: Celery, producer: Any) -> int:
-    """Send the messages of runs that the caller has just made due; return how many.
+def clock() -> float:
+    return time.clock_gettime(CLOCK)
 
-    A run that the caller has not come to within PUBLISH_FOR is left to whoever looks next, for somebody may be
+
+def publish(ids: list[int], app: Celery, producer: Any, *, since: float | None = None) -> None:
+    """Send the messages of runs that the caller has made due, and not before `since` by `clock`.
+
+    A run that the caller has not come to within PUBLISH_FOR_SECONDS is left to whoever looks next, for somebody may be
     publishing it by then. Raises BrokerAwayError.
     """
-    begun = time.clock_gettime(CLOCK)
+    begun = clock() if since is None else since
     published: list[Run] = []
-    runs = read(ids)
+    runs = [run for run in read(ids) if run.status == RunStatus.DUE]
     try:
         for run in runs:
-            if time.clock_gettime(CLOCK) - begun > PUBLISH_FOR_SECONDS:
+            if clock() - begun > PUBLISH_FOR_SECONDS:
                 leave(ids_from(run, runs))
                 break
             if send(run, app, producer):
@@ -72,7 +76,6 @@ def publish(ids: list[int], app: Celery, producer: Any) -> int:
         raise BrokerAwayError(str(error)) from error
     finally:
         mark(published, app)
-    return len(runs)
 
 
 def ids_from(run: Run, runs: list[Run]) -> list[int]:

@@ -6,7 +6,8 @@ there. A message that was published and that nobody takes is published again, bu
 gone: the queue is short, and its messages bear other ids. So a queue that is merely long is not made longer. The
 message's id is the run's, so that a message that is doubled all the same starts nothing (taking.py).
 
-A start bears a lease, which the worker renews (taking.py). When it is over, the worker has died.
+A start bears a lease, which the worker renews (taking.py). When it is over, and nothing is heard for a while more, the
+worker has died.
 """
 
 from collections.abc import Callable, Iterable

@@ -86,29 +86,33 @@ class LedgerScheduler(Scheduler):
         return None
 
     def take_due(self) -> bool:
+        since = publishing.clock()
         count, due = ledger.take_due(lease=runs.PUBLISH_LEASE)
-        self.publish(due)
+        self.publish(due, since)
         return count == ledger.LOOK_BATCH
 
     def take_edited(self) -> bool:
+        since = publishing.clock()
         count, due = ledger.take_edited(lease=runs.PUBLISH_LEASE)
-        self.publish(due)
+        self.publish(due, since)
         return count == ledger.EDIT_BATCH
 
     def attend(self) -> bool:
         """See to the runs that are open: those of a beat that died, those whose message was lost, and so on."""
         if monotonic() < self.publish_at:
             return False
+        since = publishing.clock()
         queues = Queues(self.connection)
         count, due = runs.take_open(queues, self.app)
         if queues.is_away:
             self.publish_at = monotonic() + BROKER_REST_SECONDS
-        self.publish(due)
+        self.publish(due, since)
         return count == runs.BATCH
 
-    def publish(self, due: list[int]) -> None:
+    def publish(self, due: list[int], since: float) -> None:
+        """Runs that this beat has made due, and not before `since`: it may have been frozen at any line."""
         if due and monotonic() >= self.publish_at:
-            publishing.publish(due, self.app, self.producer)
+            publishing.publish(due, self.app, self.producer, since=since)
         elif due:
             publishing.leave(due)
 

@@ -70,6 +70,29 @@ def test_a_beat_that_was_frozen_before_it_published_leaves_it_to_others(due, bea
     assert (messages(broker), statuses(due)) == ([], ["due"])
 
 
+def test_a_beat_that_was_frozen_longer_finds_that_another_has_published(beat, broker):
+    schedule = make_schedule(every=3600, task="theirs", queue="theirs")  # whose workers would start it twice
+    beat.look()
+    fall_due(schedule)
+    _, ids = ledger.take_due(lease=PUBLISH_LEASE)
+    with Beat() as other:
+        lapse()
+        other.look()
+
+    publishing.publish(ids, app, beat.scheduler.producer)
+
+    assert len(messages(broker, "theirs")) == 1
+    broker.delete("theirs")
+
+
+def test_the_time_in_which_a_beat_may_publish_begins_before_its_look(due, beat, broker):
+    _, ids = ledger.take_due(lease=PUBLISH_LEASE)
+
+    publishing.publish(ids, app, beat.scheduler.producer, since=publishing.clock() - 3.5)
+
+    assert (messages(broker), statuses(due)) == ([], ["due"])
+
+
 # Messages that are lost
 
 
