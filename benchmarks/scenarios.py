@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from threading import Thread
 
-from benchmarks.stand import OURS, Note, Stand, pause
+from benchmarks.servers import pause
+from benchmarks.stand import OURS, Note, Stand
 
 SLACK = 1.0
 """Seconds by which a run may be late on a busy machine and still be on time."""

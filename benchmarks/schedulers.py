@@ -14,7 +14,8 @@ from pathlib import Path
 
 from benchmarks.report import about, replace_part
 from benchmarks.scenarios import SCENARIOS, Finding, Scenario
-from benchmarks.stand import FAKETIME, OURS, OVER, STOCK, OverError, Stand, make_template
+from benchmarks.servers import OVER, OverError
+from benchmarks.stand import FAKETIME, OURS, STOCK, Stand, make_template
 
 HEAD = ["Scenario", "Due", "Stock", "Ours", "Right"]
 

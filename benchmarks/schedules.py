@@ -17,7 +17,8 @@ from pathlib import Path
 
 from benchmarks.crowd import Beat, Taker, add_many, quantile
 from benchmarks.report import about, replace_part
-from benchmarks.stand import OURS, STOCK, Stand, make_template, pause
+from benchmarks.servers import pause
+from benchmarks.stand import OURS, STOCK, Stand, make_template
 
 Rows = list[tuple[str, ...]]
 

@@ -78,6 +78,14 @@ def test_mail_arrives_over_each_kind_of_url(serve, message, kind):
     assert len(received.mails) == 1
 
 
+@pytest.mark.parametrize("kind", ["smtp", "smtps", "smtp+tls"])
+def test_the_final_dot_does_not_wait_for_the_answer_to_the_text(serve, kind):
+    _, address = serve(kind)
+
+    with SmtpSession(**mail_server(f"{kind}://{address}")) as session:
+        assert session._smtp.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize("kind", ["smtp+tls", "smtps"])
 def test_a_certificate_that_nobody_vouches_for_is_refused(serve, message, kind):
     received, address = serve(kind, trusted=False)
