@@ -1,0 +1,50 @@
+"""`python -m benchmarks [planning deliver …] [--quick] [--write]`: how fast, beside what the machine can do at best.
+
+Each part has servers of its own and a table in docs/benchmarks.md.
+"""
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.figures import Rows, table
+from benchmarks.report import about, replace_part
+from benchmarks.service import make_template
+
+Part = Callable[..., Rows]
+"""part(directory, template, is_quick=…): the directory is empty and its own, the template to be copied."""
+
+PARTS: dict[str, Part] = {}
+
+
+def main() -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+    options = arguments()
+    with tempfile.TemporaryDirectory(prefix="taskapp-benchmarks-", ignore_cleanup_errors=True) as directory:
+        template = make_template(Path(directory, "template"))
+        for name in options.parts or PARTS:
+            began, command = time.monotonic(), f"python -m benchmarks {name}{' --quick' if options.quick else ''}"
+            circumstances, own = about(command), Path(directory, name)
+            own.mkdir(mode=0o700)
+            rows = PARTS[name](own, template, is_quick=options.quick)
+            words = f"{circumstances} It took {time.monotonic() - began:.0f} s.\n\n{table(rows)}\n"
+            print(f"\n{words}", flush=True)
+            if options.write:
+                replace_part(name, words)
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="all without any")
+    parser.add_argument("--quick", action="store_true", help="smaller and shorter: three minutes for all of it")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
