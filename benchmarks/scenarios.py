@@ -44,9 +44,10 @@ def gaps(notes: list[Note]) -> list[float]:
 def two_beats(stand: Stand) -> Finding:
     stand.add("five", interval=stand.interval(5))
     stand.begin("beat#1", "beat#2")
-    first = stand.until_noted("five")
+    stand.until_noted("five")  # of a moment that has passed while they started
+    first = stand.until_noted("five", 2)
     pause(60)
-    runs = [note for note in stand.notes("five") if note.at < first.at + 57.5]
+    runs = [note for note in stand.notes("five") if first.at <= note.at < first.at + 57.5]
     return Finding("12 runs", f"{len(runs)} runs", len(runs) == 12)
 
 

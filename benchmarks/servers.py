@@ -46,6 +46,7 @@ class Servers:
     def __init__(self, directory: Path, *, template: Path | None) -> None:
         """`template`: the directory of a measurement whose cluster is to be copied; it has ended."""
         self.directory, self.template = directory, template
+        self.postgres_options: list[str] = []
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.servers: dict[str, Server] = {}
         self._secret = secrets.token_hex(32)
@@ -79,7 +80,8 @@ class Servers:
     def start_server(self, name: str, **environ: str) -> None:
         server = self.servers[name]
         server.prepare()
-        self.run(name, server.command(), directory=server.directory(), environ={**clean_environment(), **environ},
+        command = [*server.command(), *(self.postgres_options if name == "postgres" else [])]
+        self.run(name, command, directory=server.directory(), environ={**clean_environment(), **environ},
                  become=server.become)  # fmt: skip
 
     def run(

@@ -80,4 +80,5 @@ def make_template(directory: Path) -> Path:
     """A service that was prepared, to be copied."""
     with Service(directory, template=None) as service:
         service.manage("prepare")
+        service.manage("send_due_soon")  # works off that the default rule is new
     return directory

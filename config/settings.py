@@ -145,6 +145,7 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_count": 2,
     "tcp_user_timeout": 20_000,
     "application_name": environment.process_name(),
+    "prepare_threshold": 5,  # lets work/prepared.py prepare; Django itself does not
     # A frozen process must not hold its locks for longer than the others wait for them.
     "options": "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s",
     **DATABASES["default"]["OPTIONS"],

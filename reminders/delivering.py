@@ -26,7 +26,7 @@ from django.conf import settings
 from reminders import canary
 from reminders.channels import EMAIL
 from reminders.channels.base import DeliveryError, TransportError
-from reminders.last_check import Letter, end, lease, renew, suppress
+from reminders.last_check import Letter, end, lease, renew, settle_and_renew, suppress
 from reminders.metrics import LATENESS
 from reminders.models import Delivery
 from reminders.post import Post
@@ -42,12 +42,18 @@ log = structlog.get_logger("reminders")
 BUDGET_SECONDS = 10.0
 """A run begins no further message after so long, and hands back the rest: other jobs get their turn."""
 
+GO_ON_SECONDS = 1.0
+"""A job claims no further batch after so long: a sweep may be waiting for its process."""
+
 turn = Turn(by="recipient_id")
 """Whose turn it is in this process."""
 
 
-def deliver_batch() -> dict[str, int]:
-    """Claim what is due and hand it over. Returns {"claimed": n, and how many came to each end}."""
+def deliver_batch(*, go_on: float = 0.0) -> dict[str, int]:
+    """Claim what is due and hand it over, and for `go_on` seconds what is due then.
+
+    Returns {"claimed": n, and how many came to each end}.
+    """
     counts: Counter[str] = Counter()
     admission = breaker.admit(EMAIL, probe_takes=lease())
     if admission is Admission.NONE:
@@ -55,7 +61,7 @@ def deliver_batch() -> dict[str, int]:
     is_probe = admission is Admission.PROBE
     try:
         with Post() as post:
-            run(post, counts, limit=1 if is_probe else settings.DELIVERY_BATCH_SIZE)
+            run(post, counts, limit=1 if is_probe else settings.DELIVERY_BATCH_SIZE, go_on=go_on)
     except TransportError as error:
         breaker.trip(EMAIL, str(error), carrying=error.carrying, probing=is_probe)
         return counts
@@ -65,23 +71,32 @@ def deliver_batch() -> dict[str, int]:
     return counts
 
 
-def run(post: Post, counts: Counter[str], *, limit: int) -> None:
-    """Hand over what has to go alone, one after the other, for half of the time at most, and then a batch; a probe is
-    one message of either kind."""
-    until, until_alone = monotonic() + BUDGET_SECONDS, monotonic() + BUDGET_SECONDS / 2
+def run(post: Post, counts: Counter[str], *, limit: int, go_on: float) -> None:
+    """Hand over one batch, and more for a while; what has to go alone one after the other, for half of the time at
+    most. A probe is one message of either kind."""
+    began = monotonic()
+    until, until_alone = began + BUDGET_SECONDS, began + BUDGET_SECONDS / 2
     is_over = False
     while not is_over and may_go_on(until):
         holder = Holder()
         alone = claim_alone(Delivery, holder, lease=lease()) if monotonic() < until_alone else []
-        waiting = alone or claim(Delivery, holder, limit=limit, lease=lease(), turn=turn)
-        is_over = not alone or limit == 1
-        counts["claimed"] += len(waiting)
-        try:
-            while waiting and may_go_on(until):
-                counts[hand_over(waiting.pop(0), holder, post)] += 1
-        finally:
-            if waiting:
-                counts["handed back"] += hand_back(Delivery, waiting, holder)
+        batch = alone or claim(Delivery, holder, limit=limit, lease=lease(), turn=turn)
+        hand_over_all(batch, holder, post, counts, until=until)
+        is_over = limit == 1 or not (alone or (batch and monotonic() < began + go_on))
+
+
+def hand_over_all(batch: list[int], holder: Holder, post: Post, counts: Counter[str], *, until: float) -> None:
+    """One after the other; whatever ends that, what was accepted is written down and the rest is handed back."""
+    counts["claimed"] += len(batch)
+    waiting = list(batch)
+    try:
+        while waiting and may_go_on(until):
+            counts[hand_over(waiting.pop(0), holder, post)] += 1
+    finally:
+        if post.unsettled:
+            settle(post.unsettled, holder, post)
+        if waiting:
+            counts["handed back"] += hand_back(Delivery, waiting, holder)
 
 
 def may_go_on(until: float) -> bool:
@@ -91,6 +106,8 @@ def may_go_on(until: float) -> bool:
 
 def hand_over(pk: int, holder: Holder, post: Post) -> str:
     """Bring one claimed delivery to an end or back into the queue; return the word for what became of it.
+
+    One that was sent is written down with the next one's last check, or at the end of the batch.
 
     A TransportError is passed on after the delivery was put back, unless the connection has carried something before:
     a server may close after so many messages, and the next one gets a new connection.
@@ -113,7 +130,12 @@ def hand_over(pk: int, holder: Holder, post: Post) -> str:
         log.exception("delivery broke", id=letter.id)
         return refuse(letter, holder, f"internal error: {type(error).__name__}", permanent=False)
     reached("message accepted", id=letter.id)
-    return settle(letter, holder, post)
+    post.unsettled = letter
+    if post.prove(letter.channel, accepted=True):
+        settle(letter, holder, post)
+        breaker.close(letter.channel, accepted=True)
+        bell.answer(canary.MAIL)
+    return "sent"
 
 
 def last_check(pk: int, holder: Holder, post: Post) -> Letter | None:
@@ -122,7 +144,7 @@ def last_check(pk: int, holder: Holder, post: Post) -> Letter | None:
     Connecting takes time, so it comes before the check that counts.
     """
     while True:
-        letter = renew(pk, holder, post.channels)
+        letter = settle_and_check(pk, holder, post) or renew(pk, holder, post.channels)
         if letter is None:
             return None
         if letter.why:
@@ -139,16 +161,25 @@ def last_check(pk: int, holder: Holder, post: Post) -> Letter | None:
                 raise
 
 
-def settle(letter: Letter, holder: Holder, post: Post) -> str:
+def settle_and_check(pk: int, holder: Holder, post: Post) -> Letter | None:
+    """The check of the next message, with the end of the last one in the same statement; None if there is none."""
+    accepted = post.unsettled
+    if accepted is None:
+        return None
+    is_ours, letter = settle_and_renew(accepted, pk, holder, post.channels)
+    post.unsettled = None
+    if is_ours:
+        LATENESS.observe(accepted.late_now)
+    return letter
+
+
+def settle(letter: Letter, holder: Holder, post: Post) -> None:
     """The channel's server has accepted the message."""
-    late = letter.late + monotonic() - letter.renewed_at
-    facts = {"seconds_late": round(late, 1), "to": letter.address}
-    if end(letter.id, holder, "sent", status=Delivery.Status.SENT, sent_at=clock(), facts=facts):
-        LATENESS.observe(late)
-    if post.prove(letter.channel, accepted=True):
-        breaker.close(letter.channel, accepted=True)
-        bell.answer(canary.MAIL)
-    return "sent"
+    facts = letter.arrival()
+    is_ours = end(letter.id, holder, "sent", status=Delivery.Status.SENT, sent_at=clock(), facts=facts)
+    post.unsettled = None
+    if is_ours:
+        LATENESS.observe(letter.late_now)
 
 
 def refuse(letter: Letter, holder: Holder, text: str, *, permanent: bool) -> str:

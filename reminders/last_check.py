@@ -6,6 +6,7 @@ the row says why.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
@@ -19,9 +20,10 @@ from accounts.unsubscribe import unsubscribe_url
 from reminders.channels.base import Message
 from reminders.models import Delivery
 from taskapp.models import Task
-from work.claims import Holder, release
+from work.claims import NO_LEASE, Holder, release
 from work.failpoints import reached
-from work.step import step
+from work.prepared import fetch_prepared
+from work.step import note, step
 
 SEND_SHARE = 0.45
 """What part of a lease, from its last renewal, sending may take."""
@@ -44,12 +46,12 @@ QUEUE_FOR_OWNER = """
 """
 
 # Locks only the delivery. `why` is empty when the message may go.
-RENEW = f"""
+RENEWED = f"""
     UPDATE reminders_delivery AS delivery
     SET lease_until = clock_timestamp() + %(lease)s,
-        handing_over = (checked.why = '' AND delivery.channel = ANY(%(channels)s)),
-        handed_over_at = CASE WHEN checked.why = '' AND delivery.channel = ANY(%(channels)s) THEN clock_timestamp()
-                              ELSE delivery.handed_over_at END,
+        handing_over = (checked.why = '' AND delivery.channel = ANY(%(channels)s::text[])),
+        handed_over_at = CASE WHEN checked.why = '' AND delivery.channel = ANY(%(channels)s::text[])
+                              THEN clock_timestamp() ELSE delivery.handed_over_at END,
         message_id = CASE WHEN delivery.message_id = '' THEN format('<%%s@%%s>', delivery.event_id, %(domain)s::text)
                           ELSE delivery.message_id END,
         address = CASE WHEN delivery.unknown_outcome THEN delivery.address ELSE checked.email END,
@@ -86,7 +88,7 @@ RENEW = f"""
         JOIN taskapp_task AS task ON task.id = reminder.task_id
         JOIN auth_user AS account ON account.id = own.recipient_id
         LEFT JOIN accounts_preference AS preference ON preference.user_id = account.id
-        WHERE own.id = %(id)s
+        WHERE own.id = %(id)s {{only_if}}
     ) AS checked
     WHERE delivery.id = checked.id AND delivery.status = 'leased' AND delivery.lease_token = %(token)s
     RETURNING delivery.id, checked.task_id, delivery.recipient_id, delivery.channel, checked.why, delivery.address,
@@ -94,6 +96,23 @@ RENEW = f"""
               EXTRACT(epoch FROM clock_timestamp() - delivery.broke_at)::float8,
               EXTRACT(epoch FROM clock_timestamp() - checked.wanted_at)::float8
 """  # noqa: S608 (a constant of this module)
+
+RENEW = RENEWED.format(only_if="")
+
+# The end of one message and the check of the next, with one commit. The first row is locked, then the second if nobody
+# holds it: whoever waits for a row while holding another could meet somebody who waits the other way round.
+SETTLE_AND_RENEW = f"""
+    WITH settled AS (
+        UPDATE reminders_delivery
+        SET status = 'sent', reason = '', sent_at = clock_timestamp(), handing_over = FALSE, alone = FALSE, {NO_LEASE},
+            history = {note("sent", "%(facts)s::jsonb")}
+        WHERE id = %(accepted)s AND status = 'leased' AND lease_token = %(token)s
+        RETURNING id
+    ), renewed AS (
+        {RENEWED.format(only_if="AND (SELECT count(*) FROM settled) >= 0 FOR NO KEY UPDATE OF own SKIP LOCKED")}
+    )
+    SELECT (SELECT count(*) FROM settled), renewed.* FROM (VALUES (1)) AS one LEFT JOIN renewed ON TRUE
+"""  # noqa: S608 (constants of this module)
 
 
 @dataclass(frozen=True)
@@ -123,6 +142,15 @@ class Letter:
         """After this it must not be handed over any more: the lease may end before the answer is written down."""
         return self.renewed_at + SEND_SHARE * lease().total_seconds()
 
+    @property
+    def late_now(self) -> float:
+        """`late`, as time goes on."""
+        return self.late + monotonic() - self.renewed_at
+
+    def arrival(self) -> dict[str, Any]:
+        """What the history says about its acceptance."""
+        return {"seconds_late": round(self.late_now, 1), "to": self.address}
+
     def message(self) -> Message:
         content = {**self.content, "due_at": datetime.fromisoformat(self.content["due_at"])}
         return Message(
@@ -143,23 +171,42 @@ def renew(pk: int, holder: Holder, channels: list[str]) -> Letter | None:
 
     `channels` are those over which it would be handed over at once: only then may it arrive from here on.
     """
-    parameters: dict[str, Any] = {
-        "id": pk, "token": holder.token, "lease": lease(), "domain": message_id_domain(), "channels": channels,
-    }  # fmt: skip
     reached("delivery checking", id=pk)
     while True:
         renewed_at = monotonic()
-        with connection.cursor() as cursor:
-            cursor.execute(RENEW, parameters)
-            row = cursor.fetchone()
+        rows = fetch_prepared(RENEW, renewing(pk, holder, channels))
         if monotonic() - renewed_at < LONG_AGO_SECONDS:
             break
-    if row is None:
+    if not rows:
         step("delivery", "lease lost", id=pk)
         return None
-    values: list[Any] = list(row)
+    return letter_of(rows[0], renewed_at)
+
+
+def settle_and_renew(accepted: Letter, pk: int, holder: Holder, channels: list[str]) -> tuple[bool, Letter | None]:
+    """Write down that a message was accepted, and renew another; whether the first was still ours, and the second.
+
+    The second is None where its lease is lost, somebody holds the row, or it took long: `renew` knows more.
+    """
+    reached("delivery checking", id=pk)
+    renewed_at = monotonic()
+    facts = accepted.arrival()
+    parameters = {**renewing(pk, holder, channels), "accepted": accepted.id, "facts": json.dumps(facts)}
+    ((settled, *row),) = fetch_prepared(SETTLE_AND_RENEW, parameters)
+    step("delivery", "sent" if settled else "lease lost", id=accepted.id, **facts)
+    is_fresh = row[0] is not None and monotonic() - renewed_at < LONG_AGO_SECONDS
+    return bool(settled), letter_of(row, renewed_at) if is_fresh else None
+
+
+def renewing(pk: int, holder: Holder, channels: list[str]) -> dict[str, Any]:
+    return {
+        "id": pk, "token": holder.token, "lease": lease(), "domain": message_id_domain(), "channels": channels,
+    }  # fmt: skip
+
+
+def letter_of(row: Sequence[Any], renewed_at: float) -> Letter:
+    values = [*row, renewed_at]
     values[7] = json.loads(values[7])  # Django has psycopg leave JSON alone
-    values.append(renewed_at)
     return Letter(*values)
 
 

@@ -27,7 +27,6 @@ quick edits are one message; and while a message is on the wire, until it is kno
 """
 
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -52,18 +51,6 @@ NEWEST = 10
 """Of a batch, one in so many is taken from the new end of the queue: the task that somebody saves now does not wait
 behind an import of a million. The order does not matter, for planning looks at tasks as they are."""
 
-# The batch stands in a CTE of its own: `WHERE id IN (SELECT … LIMIT …)` may run the sub-select again for each row, and
-# took 86 s for a batch where this takes 0.1 s.
-TAKE = """
-    WITH batch AS MATERIALIZED (  -- index: primary key
-        (SELECT id FROM reminders_taskchange ORDER BY id LIMIT %(oldest)s)
-        UNION
-        (SELECT id FROM reminders_taskchange ORDER BY id DESC LIMIT %(newest)s)
-    )
-    DELETE FROM reminders_taskchange USING batch WHERE reminders_taskchange.id = batch.id
-    RETURNING task_id, due_at, at
-"""
-
 # What PostgreSQL believes of these tables is often far from true: they were empty a moment ago, or a million rows have
 # changed their state since they were last analyzed. A plan that reads one of them for each row of a batch then takes
 # minutes. So each step is to look its rows up by an index, which is right for a batch whatever the tables hold. A row
@@ -73,16 +60,23 @@ LOOK_UP_BY_INDEX = """
     SET LOCAL jit = off; SET LOCAL lock_timeout = '2s'
 """
 
-# One statement, so that all of it sees one snapshot, and no row is moved twice. `set_at` is when the due date was set,
-# as far as the batch tells: a due date is past "when it was set", not when an outage is over. `IS NOT DISTINCT FROM` is
-# the compare-and-set on the status, in a form that does not lead the planner to the partial index on planned reminders.
+# One statement, so that all of it sees one snapshot, and no row is moved twice. What it takes stands in a CTE of its
+# own: under `WHERE id IN (SELECT … LIMIT …)` the sub-select may be run again for each row, and took 86 s for a batch.
+# `set_at` is when the due date was set, as far as the batch tells: a due date is past "when it was set", not when an
+# outage is over. `IS NOT DISTINCT FROM` is the compare-and-set on the status, in a form that does not lead the planner
+# to the partial index on planned reminders.
 PLAN = f"""
-    WITH batch AS MATERIALIZED (
+    WITH waiting AS MATERIALIZED (  -- index: primary key
+        (SELECT id FROM reminders_taskchange ORDER BY id LIMIT %(oldest)s)
+        UNION
+        (SELECT id FROM reminders_taskchange ORDER BY id DESC LIMIT %(newest)s)
+    ), taken AS (
+        DELETE FROM reminders_taskchange USING waiting WHERE reminders_taskchange.id = waiting.id
+        RETURNING task_id, due_at, at
+    ), batch AS MATERIALIZED (
         SELECT task.id AS task_id, task.owner_id, task.due_at, task.status, task.deleted_at,
                coalesce(min(taken.at) FILTER (WHERE taken.due_at = task.due_at), min(taken.at)) AS set_at
-        FROM unnest(%(task_ids)s::bigint[], %(dues)s::timestamptz[], %(ats)s::timestamptz[])
-             AS taken(task_id, due_at, at)
-        JOIN taskapp_task AS task ON task.id = taken.task_id
+        FROM taken JOIN taskapp_task AS task ON task.id = taken.task_id
         GROUP BY task.id
     ), existing AS MATERIALIZED (  -- index: reminder_unique_task_rule_due_round
         SELECT reminder.id, reminder.task_id, reminder.rule_id, reminder.due_at, reminder.round, reminder.status,
@@ -206,7 +200,8 @@ PLAN = f"""
         ON CONFLICT (reminder_id, recipient_id, channel) DO NOTHING
         RETURNING 1
     )
-    SELECT (SELECT count(*) FROM inserted WHERE status = 'planned') + (SELECT count(*) FROM revived),
+    SELECT (SELECT count(*) FROM taken),
+           (SELECT count(*) FROM inserted WHERE status = 'planned') + (SELECT count(*) FROM revived),
            (SELECT count(*) FROM inserted WHERE status = 'cancelled') + (SELECT count(*) FROM cancelled),
            (SELECT count(*) FROM moved),
            (SELECT count(*) FROM queued_again) + (SELECT count(*) FROM queued_anew)
@@ -242,23 +237,16 @@ def plan(*, limit: int = BATCH) -> dict[str, int]:
             return counts
         fan_out()
         cursor.execute(LOOK_UP_BY_INDEX)
-        newest = limit // NEWEST
-        cursor.execute(TAKE, {"oldest": limit - newest, "newest": newest})
-        taken = cursor.fetchall()
-        if not taken:
-            return counts
-        reached("changes taken", rows=len(taken))
-        task_ids, dues, ats = map(list, zip(*taken, strict=True))
-        lease = timedelta(seconds=settings.DELIVERY_LEASE_SECONDS)
-        parameters: dict[str, Any] = {"task_ids": task_ids, "dues": dues, "ats": ats, "quiet": QUIET, "lease": lease}
-        cursor.execute(PLAN, parameters)
-        planned, cancelled, moved, queued_again = cursor.fetchone() or (0, 0, 0, 0)
-        reached("changes planned", rows=len(taken))
+        newest, lease = limit // NEWEST, timedelta(seconds=settings.DELIVERY_LEASE_SECONDS)
+        cursor.execute(PLAN, {"oldest": limit - newest, "newest": newest, "quiet": QUIET, "lease": lease})
+        taken, planned, cancelled, moved, queued_again = cursor.fetchone() or [0] * 5
+        if taken:
+            reached("changes planned", rows=taken)
     step("reminder", "planned", rows=planned)
     step("reminder", "cancelled", rows=cancelled)
     step("reminder", "moved", rows=moved)
     step("delivery", "queued again", rows=queued_again)
-    return {"changes": len(taken), "planned": planned, "cancelled": cancelled}
+    return {"changes": taken, "planned": planned, "cancelled": cancelled}
 
 
 def hold_planning() -> None:

@@ -1,10 +1,14 @@
-"""The sessions of one run of delivering: each opened when its channel is first needed, all closed at its end."""
+"""The sessions of one run of delivering: each opened when its channel is first needed, all closed at its end.
+
+At most one message of theirs was accepted and is not written down yet.
+"""
 
 import contextlib
 from typing import Any, Self
 
 from reminders.channels import CHANNELS
 from reminders.channels.base import Message, Session
+from reminders.last_check import Letter
 
 
 class Post:
@@ -12,6 +16,7 @@ class Post:
         self._stack = contextlib.ExitStack()
         self._sessions: dict[str, Session] = {}
         self._proven: set[tuple[str, bool]] = set()
+        self.unsettled: Letter | None = None
 
     def __enter__(self) -> Self:
         return self

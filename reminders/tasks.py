@@ -18,8 +18,8 @@ def send_due_soon_reminders(self: "Task[Any, Any]") -> dict[str, int]:
 
 @shared_task(bind=True, name="reminders.deliver")
 def deliver(self: "Task[Any, Any]") -> dict[str, int]:
-    """Claim a batch of deliveries and send them; ring again while more wait."""
-    counts = delivering.deliver_batch()
+    """Claim deliveries, a batch at a time, and send them; ring again while more wait."""
+    counts = delivering.deliver_batch(go_on=delivering.GO_ON_SECONDS)
     if counts.get("claimed"):
         sweep.ring_for_deliveries()
     return worth_keeping(self, counts)

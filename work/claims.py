@@ -96,6 +96,9 @@ CLAIM = """
     )
 """
 
+NO_LEASE = "lease_token = NULL, lease_until = NULL, lease_worker = ''"
+"""SQL for the columns of a row that nobody holds."""
+
 CLAIM_ALONE = """
     WITH batch AS MATERIALIZED (  -- index: <table>_alone
         SELECT id, 0 AS owner, 1 AS place FROM {table}
@@ -199,7 +202,7 @@ RESCUE = f"""
         not_before = CASE WHEN alone THEN clock_timestamp() + least(%(first)s * 2 ^ least(attempts, 20), %(longest)s)
                           ELSE not_before END,
         reason = CASE WHEN alone THEN '{LOST_ALONE}' ELSE '{LOST}' END,
-        alone = TRUE, lease_token = NULL, lease_until = NULL, lease_worker = '',
+        alone = TRUE, {NO_LEASE},
         history = {note("lease expired", "jsonb_build_object('worker', lease_worker, 'alone', alone)")} {{also}}
     FROM expired WHERE rescued.id = expired.id
 """  # noqa: S608 (expressions of our own)

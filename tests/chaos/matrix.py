@@ -270,7 +270,7 @@ PER_MESSAGE = [
 KILLS = [
     *rows_of("task saving", "task saved", hit=2),
     *rows_of("tick taken", f"publishing {SWEEP}", f"published {SWEEP}", f"received {SWEEP}", "sweep begun"),
-    *rows_of("changes taken", "changes planned", "reminder planned", "delivery queued", "bell ringing"),
+    *rows_of("changes planned", "reminder planned", "delivery queued", "bell ringing"),
     *rows_of(f"publishing {DELIVER}", f"published {DELIVER}", f"received {DELIVER}", "delivery claimed"),
     *rows_of(*PER_MESSAGE, hit=2),
     *rows_of("delivery deferred", scenario=in_a_mood(Mood.LATER), hit=2),

@@ -57,7 +57,7 @@ PATCHES = [
     ),
     Patch(
         "rows of a lost run go alone", "work/claims.py",
-        "alone = TRUE, lease_token = NULL", "lease_token = NULL",
+        "alone = TRUE, {NO_LEASE}", "{NO_LEASE}",
         f"{CLAIMS}::test_a_row_of_a_lost_run_goes_alone",
     ),
     Patch(
@@ -67,7 +67,7 @@ PATCHES = [
     ),
     Patch(
         "what was not begun is handed back", "reminders/delivering.py",
-        "            if waiting:\n", "            if False:\n",
+        "        if waiting:\n", "        if False:\n",
         f"{DELIVERING}::test_a_way_that_does_not_work_costs_no_attempt_and_parks_the_rest",
     ),
     Patch(
@@ -119,7 +119,7 @@ PATCHES = [
     # Planning and re-arming
     Patch(
         "planning deletes what it has read", "reminders/planning.py",
-        "USING batch WHERE reminders_taskchange.id = batch.id", "USING batch WHERE TRUE",
+        "USING waiting WHERE reminders_taskchange.id = waiting.id", "USING waiting WHERE TRUE",
         f"{PLANNING}::test_planning_deletes_only_the_changes_that_it_read",
     ),
     Patch(
@@ -218,8 +218,8 @@ PATCHES = [
     Patch(
         "what goes alone leaves time to the rest",
         "reminders/delivering.py",
-        "monotonic() + BUDGET_SECONDS / 2",
-        "monotonic() + BUDGET_SECONDS",
+        "began + BUDGET_SECONDS / 2",
+        "began + BUDGET_SECONDS",
         f"{DELIVERING}::test_what_goes_alone_leaves_half_of_the_time_to_the_rest",
     ),
     Patch(
