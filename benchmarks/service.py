@@ -37,7 +37,7 @@ class Service(Servers):
     @property
     def environ(self) -> dict[str, str]:
         own = {
-            "PORT": str(self.port), "PUBLIC_URL": self.url, "LOG_LEVEL": "WARNING",
+            "PORT": str(self.port), "PUBLIC_URL": self.url,
             "EMAIL_URL": f"smtp://127.0.0.1:{self.mail_port}", "ADMIN_USERNAME": "root", "ADMIN_PASSWORD": PASSWORD,
         }  # fmt: skip
         return {**super().environ, **own, **self._own}

@@ -2,14 +2,17 @@
 
 from django.db import connection
 
+from reminders.planning import LOOK_UP_BY_INDEX
 from work.step import note, step
 
 BATCH = 5_000
 
+# The clock of the statement, for the one that runs on could not be looked up in an index: every planned reminder would
+# be read to find the few that are due.
 DISPATCH = f"""
     WITH batch AS MATERIALIZED (  -- index: reminder_planned
         SELECT id FROM reminders_reminder
-        WHERE status = 'planned' AND remind_at <= clock_timestamp()
+        WHERE status = 'planned' AND remind_at <= statement_timestamp()
         ORDER BY remind_at, id LIMIT %s
         FOR NO KEY UPDATE SKIP LOCKED
     ), dispatched AS (
@@ -21,15 +24,16 @@ DISPATCH = f"""
     INSERT INTO reminders_delivery (reminder_id, recipient_id, channel, status, not_before, history)
     SELECT dispatched.id, task.owner_id, 'email', 'queued', dispatched.remind_at, work_note('[]', 'queued', '{{}}')
     FROM dispatched JOIN taskapp_task AS task ON task.id = dispatched.task_id
-    ORDER BY dispatched.remind_at, dispatched.id
     ON CONFLICT (reminder_id, recipient_id, channel) DO NOTHING
 """  # noqa: S608 (constants of this module)
 
 
 def dispatch(*, limit: int = BATCH) -> dict[str, int]:
-    """Turn up to `limit` due reminders into queued deliveries, in one statement; return {"dispatched": how many}."""
+    """Turn up to `limit` due reminders into queued deliveries, in one go; return {"dispatched": how many}."""
     with connection.cursor() as cursor:
-        cursor.execute(DISPATCH, [limit])
+        cursor.execute(f"{LOOK_UP_BY_INDEX};{DISPATCH}", [limit])
+        while cursor.nextset():  # that of the last statement
+            pass
         queued = int(cursor.rowcount)
     step("delivery", "queued", rows=queued)
     return {"dispatched": queued}

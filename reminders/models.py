@@ -92,9 +92,12 @@ class Reminder(models.Model):
         DISPATCHED = "dispatched", "Dispatched"
         CANCELLED = "cancelled", "Cancelled"
 
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="reminders")
+    # Here and below: no index of its own where another begins with the same column, for each is one more to write.
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="reminders", db_index=False)
     # A rule may be deleted; its reminders, of which there may be millions, are not rewritten and keep its number.
-    rule = models.ForeignKey(ReminderRule, on_delete=models.DO_NOTHING, db_constraint=False, related_name="reminders")
+    rule = models.ForeignKey(
+        ReminderRule, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="reminders"
+    )
     kind = models.CharField(max_length=20, choices=ReminderRule.Kind)
     due_at = models.DateTimeField(help_text="The due date that this is about.")
     round = models.PositiveSmallIntegerField(
@@ -164,8 +167,8 @@ class Delivery(Leased):
         FAILED = "failed", "Failed"
         SUPPRESSED = "suppressed", "Suppressed"
 
-    reminder = models.ForeignKey(Reminder, on_delete=models.CASCADE, related_name="deliveries")
-    recipient = models.ForeignKey(User, on_delete=models.CASCADE, related_name="deliveries")
+    reminder = models.ForeignKey(Reminder, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
+    recipient = models.ForeignKey(User, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
     channel = models.CharField(max_length=20, default="email")
     status = models.CharField(max_length=20, choices=Status, default=Status.QUEUED)
     event_id = models.UUIDField(default=uuid.uuid4, db_default=models.Func(function="gen_random_uuid"), editable=False)

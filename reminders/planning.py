@@ -57,6 +57,7 @@ behind an import of a million. The order does not matter, for planning looks at 
 # that somebody holds is not waited for: the sweep has other things to do, and comes back.
 LOOK_UP_BY_INDEX = """
     SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
+    SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
     SET LOCAL jit = off; SET LOCAL lock_timeout = '2s'
 """
 
