@@ -18,6 +18,7 @@ CLAIMS = "tests/work/test_claims.py"
 BREAKER = "tests/work/test_breaker.py"
 BELL = "tests/work/test_bell.py"
 DELIVERING = "tests/reminders/test_delivering.py"
+SETTLING = "tests/reminders/test_settling.py"
 PLANNING = "tests/reminders/test_planning.py"
 REARMING = "tests/reminders/test_rearming.py"
 SWEEP = "tests/reminders/test_sweep.py"
@@ -43,6 +44,26 @@ PATCHES = [
         "the renewal prolongs the lease", "reminders/last_check.py",
         "SET lease_until = clock_timestamp() + %(lease)s,", "SET lease_until = delivery.lease_until,",
         f"{DELIVERING}::test_each_message_has_the_whole_lease_from_its_last_check_on",
+    ),
+    Patch(
+        "the token guards the end of what was accepted", "reminders/last_check.py",
+        "WHERE id = %(accepted)s AND status = 'leased' AND lease_token = %(token)s", "WHERE id = %(accepted)s",
+        f"{SETTLING}::test_one_whose_lease_was_lost_is_not_settled_and_the_next_goes_on",
+    ),
+    Patch(
+        "nobody is waited for while a row is locked", "reminders/last_check.py",
+        "FOR NO KEY UPDATE OF own SKIP LOCKED", "FOR NO KEY UPDATE OF own",
+        f"{SETTLING}::test_a_row_that_somebody_holds_is_not_waited_for_while_the_first_is_locked",
+    ),
+    Patch(
+        "the last of a batch is written down", "reminders/delivering.py",
+        "        if post.unsettled:\n            settle(post.unsettled, holder, post)\n", "",
+        f"{SETTLING}::test_the_last_of_a_batch_is_written_down_whatever_ends_it",
+    ),
+    Patch(
+        "each is written down before the next is sent", "reminders/delivering.py",
+        "    accepted = post.unsettled\n", "    accepted = None\n",
+        f"{SETTLING}::test_at_most_one_message_of_a_connection_is_accepted_and_not_written_down",
     ),
     Patch(
         "who claims at once shares the rows", "work/claims.py",
@@ -205,7 +226,7 @@ PATCHES = [
     ),
     Patch(
         "a dribbling server meets a total deadline", "reminders/channels/deadline.py",
-        "    timer.start()\n", "",
+        "                    shut(current_socket())\n", "",
         f"{DELIVERING}::test_a_way_that_does_not_work_costs_no_attempt_and_parks_the_rest[dribbling]",
     ),
     Patch(
