@@ -239,7 +239,10 @@ def plan(*, limit: int = BATCH) -> dict[str, int]:
         fan_out()
         cursor.execute(LOOK_UP_BY_INDEX)
         newest, lease = limit // NEWEST, timedelta(seconds=settings.DELIVERY_LEASE_SECONDS)
-        cursor.execute(PLAN, {"oldest": limit - newest, "newest": newest, "quiet": QUIET, "lease": lease})
+        parameters: dict[str, Any] = {
+            "oldest": limit - newest, "newest": newest, "quiet": QUIET, "lease": lease,
+        }  # fmt: skip
+        cursor.execute(PLAN, parameters)
         taken, planned, cancelled, moved, queued_again = cursor.fetchone() or [0] * 5
         if taken:
             reached("changes planned", rows=taken)

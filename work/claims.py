@@ -12,9 +12,10 @@ A run that dies leaves its rows leased. `rescue` puts them back once the lease i
 finds its token gone. One of those rows may be what it died of, so they are `alone` from then on: `claim_alone` hands
 them out one at a time, and each further loss is an attempt spent. No transaction is open while the work is done.
 
-The clock is PostgreSQL's. A row that is due keeps the `not_before` it had when it is put back, so that a clock that
-is set back does not make it wait, and so that its age can be seen. `rescue` also shortens what lies further off than
-any lease or wait can.
+The clock is PostgreSQL's. What is due is looked up by that of the statement, which an index can be asked for; by the one
+that runs on, every row that waits would be read. A row that is due keeps the `not_before` it had when it is put back,
+so that a clock that is set back does not make it wait, and so that its age can be seen. `rescue` also shortens what
+lies further off than any lease or wait can.
 """
 
 from dataclasses import dataclass, field
@@ -81,14 +82,14 @@ CLAIM = """
         FROM (SELECT owner FROM later UNION ALL SELECT owner FROM earlier) AS owners,
         LATERAL (
             SELECT id, {by} AS owner FROM {table}
-            WHERE status = 'queued' AND NOT alone AND {by} = owners.owner AND not_before <= clock_timestamp()
+            WHERE status = 'queued' AND NOT alone AND {by} = owners.owner AND not_before <= statement_timestamp()
             ORDER BY not_before, id LIMIT 1
             FOR NO KEY UPDATE SKIP LOCKED
         ) AS first
         LIMIT %(limit)s
     ), rest AS MATERIALIZED (  -- index: <table>_queued
         SELECT id, {by} AS owner, NULL::bigint AS place FROM {table}
-        WHERE status = 'queued' AND NOT alone AND not_before <= clock_timestamp() AND id NOT IN (SELECT id FROM fair)
+        WHERE status = 'queued' AND NOT alone AND not_before <= statement_timestamp() AND id NOT IN (SELECT id FROM fair)
         ORDER BY not_before, id LIMIT %(limit)s - (SELECT count(*) FROM fair)
         FOR NO KEY UPDATE SKIP LOCKED
     ), batch AS (
@@ -102,7 +103,7 @@ NO_LEASE = "lease_token = NULL, lease_until = NULL, lease_worker = ''"
 CLAIM_ALONE = """
     WITH batch AS MATERIALIZED (  -- index: <table>_alone
         SELECT id, 0 AS owner, 1 AS place FROM {table}
-        WHERE status = 'queued' AND alone AND not_before <= clock_timestamp()
+        WHERE status = 'queued' AND alone AND not_before <= statement_timestamp()
         ORDER BY not_before, id LIMIT 1
         FOR NO KEY UPDATE SKIP LOCKED
     )
@@ -193,7 +194,7 @@ LOST_ALONE = "the worker that had it was lost, and it was all that the worker ha
 # A row that was lost while it was alone has spent an attempt: with the last one it has failed, else it waits.
 RESCUE = f"""
     WITH expired AS MATERIALIZED (  -- index: <table>_leased
-        SELECT id FROM {{table}} WHERE status = 'leased' AND lease_until < clock_timestamp()
+        SELECT id FROM {{table}} WHERE status = 'leased' AND lease_until < statement_timestamp()
         FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE {{table}} AS rescued
@@ -210,9 +211,9 @@ RESCUE = f"""
 # Only a clock that was set back can have made these. A run that is at work keeps its row for another whole lease.
 SHORTEN = """
     UPDATE {table} SET lease_until = clock_timestamp() + %(lease)s  -- index: <table>_leased
-    WHERE status = 'leased' AND lease_until > clock_timestamp() + %(lease)s;
+    WHERE status = 'leased' AND lease_until > statement_timestamp() + %(lease)s;
     UPDATE {table} SET not_before = clock_timestamp()  -- index: <table>_queued
-    WHERE status = 'queued' AND not_before > clock_timestamp() + %(longest_wait)s
+    WHERE status = 'queued' AND not_before > statement_timestamp() + %(longest_wait)s
 """
 
 

@@ -73,7 +73,7 @@ PATCHES = [
     ),
     Patch(
         "expired leases are rescued", "work/claims.py",
-        "WHERE status = 'leased' AND lease_until < clock_timestamp()\n", "WHERE FALSE\n",
+        "WHERE status = 'leased' AND lease_until < statement_timestamp()\n", "WHERE FALSE\n",
         f"{CLAIMS}::test_an_expired_lease_is_rescued_and_a_running_one_is_not",
     ),
     Patch(
@@ -93,7 +93,7 @@ PATCHES = [
     ),
     Patch(
         "a clock that is set back holds no lease for long", "work/claims.py",
-        "WHERE status = 'leased' AND lease_until > clock_timestamp() + %(lease)s;", "WHERE FALSE;",
+        "WHERE status = 'leased' AND lease_until > statement_timestamp() + %(lease)s;", "WHERE FALSE;",
         f"{CLAIMS}::test_a_clock_that_is_set_back_holds_no_row_for_longer_than_a_lease_or_a_wait",
     ),
     # Right at send time
