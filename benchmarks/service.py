@@ -54,9 +54,11 @@ class Service(Servers):
             return answers(self.port)
         return name != "celery-worker" or " ready." in self.log(name)
 
-    def start_sink(self) -> None:
+    def start_sink(self, *, into: Path | None = None) -> None:
+        """`into`: a directory for one file a message; else they are thrown away."""
         assert SINK, "smtp-sink is missing (apt install postfix)"
-        self.run("sink", [SINK, "-u", "nobody", "-c", f"127.0.0.1:{self.mail_port}", "1000"])
+        options = ["-d", f"{into}/%M"] if into else []
+        self.run("sink", [SINK, "-u", "nobody", *options, f"127.0.0.1:{self.mail_port}", "1000"])
         assert self.until(lambda: answers(self.mail_port), within=10), self.log("sink")
 
     def add_users(self, count: int) -> list[int]:

@@ -12,10 +12,10 @@ A run that dies leaves its rows leased. `rescue` puts them back once the lease i
 finds its token gone. One of those rows may be what it died of, so they are `alone` from then on: `claim_alone` hands
 them out one at a time, and each further loss is an attempt spent. No transaction is open while the work is done.
 
-The clock is PostgreSQL's. What is due is looked up by that of the statement, which an index can be asked for; by the one
-that runs on, every row that waits would be read. A row that is due keeps the `not_before` it had when it is put back,
-so that a clock that is set back does not make it wait, and so that its age can be seen. `rescue` also shortens what
-lies further off than any lease or wait can.
+The clock is PostgreSQL's. What is due is looked up by that of the statement, which an index can be asked for; by the
+one that runs on, every row that waits would be read. A row that is due keeps the `not_before` it had when it is put
+back, so that a clock that is set back does not make it wait, and so that its age can be seen. `rescue` also shortens
+what lies further off than any lease or wait can.
 """
 
 from dataclasses import dataclass, field
@@ -89,7 +89,8 @@ CLAIM = """
         LIMIT %(limit)s
     ), rest AS MATERIALIZED (  -- index: <table>_queued
         SELECT id, {by} AS owner, NULL::bigint AS place FROM {table}
-        WHERE status = 'queued' AND NOT alone AND not_before <= statement_timestamp() AND id NOT IN (SELECT id FROM fair)
+        WHERE status = 'queued' AND NOT alone AND not_before <= statement_timestamp()
+          AND id NOT IN (SELECT id FROM fair)
         ORDER BY not_before, id LIMIT %(limit)s - (SELECT count(*) FROM fair)
         FOR NO KEY UPDATE SKIP LOCKED
     ), batch AS (
