@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import delivering, lateness, planning
+from benchmarks import cold, delivering, lateness, planning
 from benchmarks.figures import Rows, table
 from benchmarks.report import about, replace_part
 from benchmarks.service import make_template
@@ -23,6 +23,7 @@ PARTS: dict[str, Part] = {
     "planning": planning.play,
     "delivering": delivering.play,
     "lateness": lateness.play,
+    "cold": cold.play,
 }
 
 

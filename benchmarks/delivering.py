@@ -99,7 +99,7 @@ def play(directory: Path, template: Path, *, is_quick: bool) -> Rows:
     statements = statements_of(directory / "logged", template, 500)
     ratios = [one / other for one, other in zip(ours, bare, strict=True)]
     memory = [
-        (f"memory of {name}, children included: idle; most with {backlog:,} waiting",
+        (f"memory of {name}, children included (PSS): idle; most with {backlog:,} waiting",
          f"{idle[name]:.0f} MB; {watch.most[name]:.0f} MB")
         for name in PROGRAMS
     ]  # fmt: skip

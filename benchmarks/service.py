@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.servers import Servers
-from tests.chaos.processes import children, resident_bytes
+from tests.chaos.processes import children
 from tests.e2e.service import COMMANDS, PASSWORD, free_port
 
 SINK = shutil.which("smtp-sink", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin") or ""
@@ -65,9 +65,18 @@ class Service(Servers):
         return [pk for (pk,) in self.sql(USERS, (count,))]
 
     def megabytes(self, name: str) -> float:
-        """Resident memory of a process and its children, each with the pages that it shares."""
+        """Memory of a process and its children; of what several share, each bears its part (PSS)."""
         pid = self.processes[name].pid
-        return sum(resident_bytes(one) for one in [pid, *children(pid)]) / 1e6
+        return sum(proportional_bytes(one) for one in [pid, *children(pid)]) / 1e6
+
+
+def proportional_bytes(pid: int) -> int:
+    """0 if it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def answers(port: int) -> bool:

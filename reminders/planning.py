@@ -27,6 +27,7 @@ quick edits are one message; and while a message is on the wire, until it is kno
 """
 
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
