@@ -49,6 +49,7 @@ RESULT_DAYS = env.int("RESULT_DAYS", 7, validate=environment.at_least_one)
 RUN_DAYS = env.int("RUN_DAYS", 30, validate=environment.at_least_one)
 WEB_THREADS = env.int("WEB_THREADS", 4, validate=environment.at_least_one)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 2, validate=environment.at_least_one)
+DATABASE_PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", True)
 CELERY_BEAT_SCHEDULER = env.str(
     "CELERY_BEAT_SCHEDULER",
     "schedules.scheduler:LedgerScheduler",
@@ -145,7 +146,7 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_count": 2,
     "tcp_user_timeout": 20_000,
     "application_name": environment.process_name(),
-    "prepare_threshold": 5,  # lets work/prepared.py prepare; Django itself does not
+    "prepare_threshold": 5 if DATABASE_PREPARED_STATEMENTS else None,  # for work/prepared.py; Django itself uses none
     # A frozen process must not hold its locks for longer than the others wait for them.
     "options": "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s",
     **DATABASES["default"]["OPTIONS"],
