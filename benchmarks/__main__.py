@@ -13,12 +13,15 @@ from pathlib import Path
 
 from benchmarks.figures import Rows, table
 from benchmarks.report import about, replace_part
+from benchmarks.requests import requests
 from benchmarks.service import make_template
 
 Part = Callable[..., Rows]
 """part(directory, template, is_quick=…): the directory is empty and its own, the template to be copied."""
 
-PARTS: dict[str, Part] = {}
+PARTS: dict[str, Part] = {
+    "requests": requests,
+}
 
 
 def main() -> int:
