@@ -41,7 +41,8 @@ def usable_token_sql() -> str:
     token = ", ".join(f"token.{name}" for name in column_names(Token))
     person = ", ".join(f"person.{name}" for name in column_names(User))
     return f"""
-        SELECT {token}, {person}, coalesce(token.last_used_at > clock_timestamp() - make_interval(secs => %(lately)s), false)
+        SELECT {token}, {person},
+               coalesce(token.last_used_at > clock_timestamp() - make_interval(secs => %(lately)s), false)
         FROM accounts_token AS token JOIN auth_user AS person ON person.id = token.user_id
         WHERE token.prefix = %(prefix)s AND person.is_active
           AND (token.expires_at IS NULL OR token.expires_at > clock_timestamp())
@@ -112,8 +113,11 @@ class Preference(models.Model):
     @classmethod
     def zone_of(cls, user: User) -> str:
         """The name of the time zone that the person lives in, as far as is known."""
-        chosen = cls.objects.filter(user=user).values_list("timezone", flat=True)
-        return next(iter(chosen), "") or str(settings.TIME_ZONE)
+        return (cls.objects.filter(user=user).first() or cls()).zone
+
+    @property
+    def zone(self) -> str:
+        return self.timezone or str(settings.TIME_ZONE)
 
 
 class LoginThrottle(models.Model):

@@ -114,6 +114,7 @@ def fill(service: Service) -> int:
 
 
 def measured(service: Service, kind: Kind, token: str, runs: int, seconds: int) -> tuple[str, ...]:
+    asked(service, kind, token)  # the port is open before the code is loaded
     wrk(service, kind, token, seconds=1, first=0)  # every thread has a connection, and what is made once is made
     found = [wrk(service, kind, token, seconds=seconds, first=TASKS // runs * run) for run in range(runs)]
     rates, halves, nearly_all = zip(*found, strict=True)
@@ -140,17 +141,21 @@ def wrk(service: Service, kind: Kind, token: str, *, seconds: int, first: int) -
 
 def statements(service: Service, kind: Kind, token: str) -> int:
     """What a request asks of PostgreSQL, by its log. The least of a few: a token's use is noted once a minute."""
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    path, counts = kind.path.replace("NUMBER", str(TASKS)), []
+    counts = []
     with every_statement_logged(service):
         for _ in range(5):
             before = statements_in(service.log("postgres"))
-            client = HTTPConnection("127.0.0.1", service.port, timeout=10)
-            client.request(kind.method, path, kind.body or None, headers)
-            assert client.getresponse().status < 300
-            client.close()
+            asked(service, kind, token)
             counts.append(statements_in(service.log("postgres")) - before)
     return min(counts)
+
+
+def asked(service: Service, kind: Kind, token: str) -> None:
+    client = HTTPConnection("127.0.0.1", service.port, timeout=30)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    client.request(kind.method, kind.path.replace("NUMBER", str(TASKS)), kind.body or None, headers)
+    assert client.getresponse().status < 300, kind.name
+    client.close()
 
 
 @contextmanager

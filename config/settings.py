@@ -1,5 +1,6 @@
 """Every setting, read from the environment by config/env.py. docs/configuration.md describes each variable."""
 
+import logging
 import sys
 from datetime import timedelta
 from email.utils import parseaddr
@@ -305,4 +306,5 @@ METRICS_DIR = DATA_DIR / "metrics"
 if environment.is_service_process():
     environment.count_in_files(METRICS_DIR)
 
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # config/logs.py leaves the line out, so none is made
 LOGGING = configure_logging(level=LOG_LEVEL, style=LOG_FORMAT)

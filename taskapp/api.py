@@ -92,7 +92,7 @@ class TaskViewSet(viewsets.ModelViewSet[Task]):
 
     def get_queryset(self) -> QuerySet[Task]:
         """Deleted tasks are met by those alone who ask for them: `restore/`, and the list with `?deleted=`."""
-        tasks = Task.objects.owned_by(cast(User, self.request.user)).prefetch_related("tags")
+        tasks = Task.objects.owned_by(cast(User, self.request.user)).with_tag_names()
         asked_for_deleted = self.action == "list" and self.request.query_params.get("deleted")
         return tasks if asked_for_deleted or self.action == "restore" else tasks.present()
 
