@@ -106,7 +106,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "config.request_log.RequestLogMiddleware",
     "config.limits.LimitsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "config.limits.SafeRedirectMiddleware",

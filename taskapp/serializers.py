@@ -13,6 +13,7 @@ from accounts.models import Preference
 from taskapp.dates import midday
 from taskapp.errors import DueDateOutOfRangeError
 from taskapp.models import Tag, Task
+from taskapp.plain_list import TaskRow
 from taskapp.services import with_due_date_settled
 
 MOST_TAGS = 50
@@ -53,14 +54,14 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         ]  # fmt: skip
         read_only_fields = ["version", "created_at", "updated_at", "completed_at", "deleted_at"]
 
-    def to_representation(self, instance: Task) -> dict[str, Any]:
+    def to_representation(self, instance: Task | TaskRow) -> dict[str, Any]:
         """Written out: DRF's own way, field by field, takes longer for a page of tasks than all else in a request.
 
-        The task comes from `TaskQuerySet.with_tag_names`.
+        The task comes from `TaskQuerySet.with_tag_names` or from a plain list.
         """
         zone = self._zone
         return {
-            "id": instance.pk,
+            "id": instance.id,
             "title": instance.title,
             "description": instance.description,
             "status": instance.status,

@@ -1,5 +1,7 @@
 """What a client is told of a task is written out, for speed. It is what DRF would make of the serializer's fields."""
 
+import json
+import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -51,6 +53,19 @@ def test_a_list_shows_each_task_as_it_is_shown_alone(tasks, alice, api):
 
     assert len(listed) == len(tasks) - 1
     assert listed == [client.get(f"/api/v1/tasks/{one['id']}/").json() for one in listed]
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 4, 5])
+def test_the_list_that_is_not_filtered_shows_what_the_others_show(tasks, alice, bob, api, page):
+    make_task(bob)
+    client, query = api(alice), f"page={page}&page_size=3"
+
+    plain = client.get(f"/api/v1/tasks/?{query}")
+    others = [client.get(f"/api/v1/tasks/?{query}&{more}") for more in ["ordering=-id", "deleted=false", "search="]]
+
+    for other in others:
+        assert plain.status_code == other.status_code
+        assert plain.json() == json.loads(re.sub("&?(ordering=-id|deleted=false|search=)(&(?=p))?", "", other.text))
 
 
 def test_what_a_write_answers_is_what_is_read_afterwards(alice, api):
