@@ -135,7 +135,8 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": environment.database(DATABASE_URL)}
-# Kept between requests and checked before use. Jobs get a new session each: Celery closes it around every job.
+# Kept between requests and checked before use (config/postgresql/base.py). Jobs get a new session each: Celery closes
+# it around every job.
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["OPTIONS"] = {

@@ -12,21 +12,22 @@ from select import POLLIN, poll
 from typing import Any
 
 from django.db.backends.postgresql import base
+from psycopg.pq import TransactionStatus
 from psycopg.types.datetime import TimestamptzLoader
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         """Whether the connection can be used, as far as can be known before it is."""
-        return not self._has_heard_something() or bool(super().is_usable())
+        return self._is_quiet() or bool(super().is_usable())
 
-    def _has_heard_something(self) -> bool:
-        """Whether the server has sent what nobody asked for, or the connection has ended; or there is none."""
-        if self.connection is None or self.connection.closed:
-            return True
+    def _is_quiet(self) -> bool:
+        """Whether the session is idle and nothing has come from the server, not even the end of the connection."""
+        if self.connection is None or self.connection.info.transaction_status != TransactionStatus.IDLE:
+            return False
         socket = poll()
         socket.register(self.connection.fileno(), POLLIN)
-        return bool(socket.poll(0))
+        return not socket.poll(0)
 
     def create_cursor(self, name: str | None = None) -> Any:
         cursor = super().create_cursor(name)

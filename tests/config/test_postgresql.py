@@ -49,10 +49,20 @@ def test_a_message_that_ends_nothing_leaves_the_connection_usable(other):
     with third.cursor() as cursor:
         cursor.execute("NOTIFY news")
     third.close()
-    eventually(other._has_heard_something)
+    eventually(lambda: not other._is_quiet())
 
     assert other.is_usable()
-    assert not other._has_heard_something()
+    assert other._is_quiet()
+
+
+def test_a_session_that_was_left_in_the_middle_of_something_is_asked(other):
+    ask("SELECT 1 FROM pg_advisory_lock(7)")
+    other.connection.pgconn.send_query(b"SELECT pg_advisory_lock(7)")
+
+    is_usable = other.is_usable()
+
+    ask("SELECT pg_advisory_unlock(7)")
+    assert not is_usable
 
 
 def test_instants_are_aware_and_in_utc(other):
