@@ -20,7 +20,7 @@ class TokenQuerySet(models.QuerySet["Token"]):
     def usable_of(self, prefix: str) -> "Token | None":
         """The token with this prefix and its user, if it has not expired and they have not been deactivated.
 
-        Each request of the API begins with this. The ORM would need five times as long for it, nearly all of it to
+        Each request of the API begins with this. The ORM takes several times as long for it, nearly all of that to
         put the statement together.
         """
         with connections[self.db].cursor() as cursor:
