@@ -4,6 +4,7 @@ wrk asks, on one thread and eight connections. Two limits stand beside the figur
 requests that ask for nothing, and how often one connection can be asked for a page of tasks and nothing be made of it.
 """
 
+import os
 import re
 import shutil
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.figures import Rows, spread
 from benchmarks.service import Service
+from tests.chaos.processes import children, stat_of
 
 WRK = shutil.which("wrk") or ""
 CONNECTIONS = 8
@@ -96,8 +98,8 @@ def requests(directory: Path, template: Path, *, is_quick: bool = False) -> Rows
         service.start("web")
         rows = [measured(service, kind, token, runs, seconds) for kind in [NOTHING, *KINDS]]
         pages = [pages_a_second(service, owner, seconds) for _ in range(runs)]
-        bare = ("one page by bare SQL, on one connection", spread(pages, ".0f"), "", "", "1", "")
-    head = ("One web process", "requests/s", "p50, ms", "p99, ms", "statements", "aim, requests/s")
+        bare = ("one page by bare SQL, on one connection", spread(pages, ".0f"), "", "", "", "1", "")
+    head = ("One web process", "requests/s", "p50, ms", "p99, ms", "CPU of web, ms", "statements", "aim, requests/s")
     return [head, *rows, bare]
 
 
@@ -117,26 +119,36 @@ def measured(service: Service, kind: Kind, token: str, runs: int, seconds: int) 
     asked(service, kind, token)  # the port is open before the code is loaded
     wrk(service, kind, token, seconds=1, first=0)  # every thread has a connection, and what is made once is made
     found = [wrk(service, kind, token, seconds=seconds, first=TASKS // runs * run) for run in range(runs)]
-    rates, halves, nearly_all = zip(*found, strict=True)
+    rates, halves, nearly_all, cpu = zip(*found, strict=True)
     return (
-        kind.name, spread(rates, ".0f"), spread(halves, ".1f"), spread(nearly_all, ".1f"),
+        kind.name, spread(rates, ".0f"), spread(halves, ".1f"), spread(nearly_all, ".1f"), spread(cpu, ".1f"),
         str(statements(service, kind, token)), kind.aim,
     )  # fmt: skip
 
 
-def wrk(service: Service, kind: Kind, token: str, *, seconds: int, first: int) -> tuple[float, float, float]:
-    """Requests a second, and how many milliseconds half of them and 99 % of them took at most. None may fail."""
+def wrk(service: Service, kind: Kind, token: str, *, seconds: int, first: int) -> tuple[float, float, float, float]:
+    """Requests a second; how many milliseconds half of them and 99 % of them took at most; and how many of the web
+    process's time each took. None may fail."""
     script = service.directory / "wrk.lua"
     body = f"[[{kind.body}]]" if kind.body else "nil"
     script.write_text(SCRIPT.format(method=kind.method, path=kind.path, body=body, token=token, first=first))
     command = [WRK, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", script, service.url]
+    before = cpu_seconds(service)
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    cpu = cpu_seconds(service) - before
     figures = re.search(r"^found (\d+) (\d+) (\d+) (\d+) (\d+)$", said, re.MULTILINE)
     assert figures, said
     count, took, half, nearly_all, errors = map(int, figures.groups())
     assert count, said
     assert not errors, said
-    return count / took * 1e6, half / 1000, nearly_all / 1000
+    return count / took * 1e6, half / 1000, nearly_all / 1000, cpu / count * 1000
+
+
+def cpu_seconds(service: Service) -> float:
+    """Of gunicorn and its worker."""
+    pid = service.processes["web"].pid
+    stats = [stat_of(one) for one in [pid, *children(pid)]]
+    return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
 
 
 def statements(service: Service, kind: Kind, token: str) -> int:
