@@ -1,6 +1,6 @@
 """Fields of the API that are strict about what they take. A JSON field takes its own type and no other."""
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from django.core.validators import ProhibitNullCharactersValidator
@@ -56,6 +56,14 @@ class StrictBooleanField(serializers.BooleanField):
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return data
+
+
+def instant(moment: datetime | None, zone: tzinfo) -> str | None:
+    """The text that DRF's DateTimeField makes of a moment, for whoever writes out a representation."""
+    if moment is None:
+        return None
+    text = moment.astimezone(zone).isoformat()
+    return text[:-6] + "Z" if text.endswith("+00:00") else text
 
 
 class InstantField(serializers.DateTimeField):

@@ -3,7 +3,7 @@
 import re
 import secrets
 import string
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 
 from django.contrib.auth.models import User
@@ -15,7 +15,6 @@ from work.step import clock, in_
 
 PREFIX_LENGTH = 8
 TOKEN_FORM = re.compile(r"tk_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
-NOTED_EVERY = timedelta(minutes=1)
 
 
 def create_token(user: User, *, name: str = "", expires_at: datetime | None = None) -> tuple[Token, str]:
@@ -33,7 +32,7 @@ def find_token(text: str) -> Token | None:
     if match is None:
         return None
     prefix, secret = match.groups()
-    token = Token.objects.usable().select_related("user").filter(prefix=prefix).first()
+    token = Token.objects.usable_of(prefix)
     if token is None or not secrets.compare_digest(token.digest, digest_of(secret)):
         return None
     return token
@@ -41,7 +40,9 @@ def find_token(text: str) -> Token | None:
 
 def record_token_use(token: Token) -> None:
     """Note that the token was used, at most once a minute, so that a busy client does not rewrite its row."""
-    stale = Q(last_used_at=None) | Q(last_used_at__lt=in_(-NOTED_EVERY))
+    if token.was_used_lately:
+        return
+    stale = Q(last_used_at=None) | Q(last_used_at__lt=in_(-Token.USE_NOTED_EVERY))
     Token.objects.filter(stale, pk=token.pk).update(last_used_at=clock())
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import cold, delivering, lateness, planning
+from benchmarks import cold, delivering, lateness, planning, requests
 from benchmarks.figures import Rows, table
 from benchmarks.report import about, replace_part
 from benchmarks.service import make_template
@@ -24,6 +24,7 @@ PARTS: dict[str, Part] = {
     "delivering": delivering.play,
     "lateness": lateness.play,
     "cold": cold.play,
+    "requests": requests.play,
 }
 
 

@@ -111,7 +111,7 @@ def database(url: str) -> dict[str, Any]:
     if not all(port.isdecimal() and int(port) <= 65535 for port in str(given.get("port") or "5432").split(",")):
         refuse(f"DATABASE_URL has a port that is no port number; it looks like {example}.")
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "config.postgresql",
         "NAME": given.pop("dbname"),
         "USER": given.pop("user", ""),
         "PASSWORD": given.pop("password", ""),

@@ -1,5 +1,6 @@
 """Every setting, read from the environment by config/env.py. docs/configuration.md describes each variable."""
 
+import logging
 import sys
 from datetime import timedelta
 from email.utils import parseaddr
@@ -106,7 +107,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "config.request_log.RequestLogMiddleware",
     "config.limits.LimitsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "config.limits.SafeRedirectMiddleware",
@@ -135,7 +136,8 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": environment.database(DATABASE_URL)}
-# Kept between requests and checked before use. Jobs get a new session each: Celery closes it around every job.
+# Kept between requests and checked before use (config/postgresql/base.py). Jobs get a new session each: Celery closes
+# it around every job.
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["OPTIONS"] = {
@@ -307,4 +309,5 @@ METRICS_DIR = DATA_DIR / "metrics"
 if environment.is_service_process():
     environment.count_in_files(METRICS_DIR)
 
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # config/logs.py leaves the line out, so none is made
 LOGGING = configure_logging(level=LOG_LEVEL, style=LOG_FORMAT)

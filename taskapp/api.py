@@ -21,6 +21,7 @@ from taskapp import services
 from taskapp.errors import KeyReusedError, TagExistsError, TaskChangedError
 from taskapp.filters import TaskFilter
 from taskapp.models import Tag, Task
+from taskapp.plain_list import PlainList
 from taskapp.serializers import TagSerializer, TaskSerializer
 from work.failpoints import reached
 
@@ -38,6 +39,9 @@ IF_MATCH = OpenApiParameter(
 ETAG = OpenApiParameter(
     "ETag", str, OpenApiParameter.HEADER, response=[200, 201], description="The version of the task, for If-Match."
 )
+
+
+OF_A_PLAIN_LIST = {"page", "page_size", "format"}
 
 
 class KeyReusedProblem(APIException):
@@ -92,9 +96,15 @@ class TaskViewSet(viewsets.ModelViewSet[Task]):
 
     def get_queryset(self) -> QuerySet[Task]:
         """Deleted tasks are met by those alone who ask for them: `restore/`, and the list with `?deleted=`."""
-        tasks = Task.objects.owned_by(cast(User, self.request.user)).prefetch_related("tags")
+        tasks = Task.objects.owned_by(cast(User, self.request.user)).with_tag_names()
         asked_for_deleted = self.action == "list" and self.request.query_params.get("deleted")
         return tasks if asked_for_deleted or self.action == "restore" else tasks.present()
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        if request.query_params.keys() - OF_A_PLAIN_LIST:
+            return super().list(request, *args, **kwargs)
+        page = self.paginate_queryset(cast(Any, PlainList(cast(User, request.user))))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         serializer = self.get_serializer(data=request.data)

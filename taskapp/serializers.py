@@ -1,16 +1,19 @@
 """Tasks and tags as JSON."""
 
-from datetime import date
+from datetime import date, tzinfo
 from typing import Any
 
 from django.utils.dateparse import parse_date
+from django.utils.functional import cached_property
+from django.utils.timezone import get_current_timezone
 from rest_framework import serializers
 
-from accounts.fields import InstantField, PlainTextField, StrictBooleanField, TimezoneField
+from accounts.fields import InstantField, PlainTextField, StrictBooleanField, TimezoneField, instant
 from accounts.models import Preference
 from taskapp.dates import midday
 from taskapp.errors import DueDateOutOfRangeError
 from taskapp.models import Tag, Task
+from taskapp.plain_list import TaskRow
 from taskapp.services import with_due_date_settled
 
 MOST_TAGS = 50
@@ -51,6 +54,33 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         ]  # fmt: skip
         read_only_fields = ["version", "created_at", "updated_at", "completed_at", "deleted_at"]
 
+    def to_representation(self, instance: Task | TaskRow) -> dict[str, Any]:
+        """Written out: DRF's own way, field by field, takes seven times as long: more than all else in a list.
+
+        The task comes from `TaskQuerySet.with_tag_names` or from a plain list.
+        """
+        zone = self._zone
+        return {
+            "id": instance.id,
+            "title": instance.title,
+            "description": instance.description,
+            "status": instance.status,
+            "priority": instance.priority,
+            "due_at": instant(instance.due_at, zone),
+            "timezone": instance.timezone,
+            "all_day": instance.all_day,
+            "tags": sorted(instance.tag_names, key=str.lower),
+            "version": instance.version,
+            "created_at": instant(instance.created_at, zone),
+            "updated_at": instant(instance.updated_at, zone),
+            "completed_at": instant(instance.completed_at, zone),
+            "deleted_at": instant(instance.deleted_at, zone),
+        }
+
+    @cached_property
+    def _zone(self) -> tzinfo:
+        return get_current_timezone()
+
     def get_initial(self) -> Any:
         """What the browsable API offers for a new task: it can be posted once it has a title."""
         offered = super().get_initial()
@@ -69,8 +99,8 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         return {**fields, "due_at": midday(day, zone)}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if self.instance is None:
-            attrs.setdefault("timezone", self._own_zone())
+        if self.instance is None and "timezone" not in attrs:
+            attrs["timezone"] = self._own_zone()
         try:
             with_due_date_settled(self.instance or Task(), attrs)
         except DueDateOutOfRangeError as error:
