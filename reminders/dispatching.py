@@ -6,10 +6,12 @@ from work.step import note, step
 
 BATCH = 5_000
 
+# By the time of the statement, with which the index can be searched; clock_timestamp() would be compared with every
+# reminder that is planned.
 DISPATCH = f"""
     WITH batch AS MATERIALIZED (  -- index: reminder_planned
         SELECT id FROM reminders_reminder
-        WHERE status = 'planned' AND remind_at <= clock_timestamp()
+        WHERE status = 'planned' AND remind_at <= statement_timestamp()
         ORDER BY remind_at, id LIMIT %s
         FOR NO KEY UPDATE SKIP LOCKED
     ), dispatched AS (

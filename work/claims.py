@@ -15,6 +15,9 @@ them out one at a time, and each further loss is an attempt spent. No transactio
 The clock is PostgreSQL's. A row that is due keeps the `not_before` it had when it is put back, so that a clock that
 is set back does not make it wait, and so that its age can be seen. `rescue` also shortens what lies further off than
 any lease or wait can.
+
+What is due is asked by the time of the statement, with which an index can be searched. clock_timestamp() may be another
+for each row, so every row that waits would be compared with it.
 """
 
 from dataclasses import dataclass, field
@@ -81,14 +84,15 @@ CLAIM = """
         FROM (SELECT owner FROM later UNION ALL SELECT owner FROM earlier) AS owners,
         LATERAL (
             SELECT id, {by} AS owner FROM {table}
-            WHERE status = 'queued' AND NOT alone AND {by} = owners.owner AND not_before <= clock_timestamp()
+            WHERE status = 'queued' AND NOT alone AND {by} = owners.owner AND not_before <= statement_timestamp()
             ORDER BY not_before, id LIMIT 1
             FOR NO KEY UPDATE SKIP LOCKED
         ) AS first
         LIMIT %(limit)s
     ), rest AS MATERIALIZED (  -- index: <table>_queued
         SELECT id, {by} AS owner, NULL::bigint AS place FROM {table}
-        WHERE status = 'queued' AND NOT alone AND not_before <= clock_timestamp() AND id NOT IN (SELECT id FROM fair)
+        WHERE status = 'queued' AND NOT alone AND not_before <= statement_timestamp()
+          AND id NOT IN (SELECT id FROM fair)
         ORDER BY not_before, id LIMIT %(limit)s - (SELECT count(*) FROM fair)
         FOR NO KEY UPDATE SKIP LOCKED
     ), batch AS (
@@ -99,7 +103,7 @@ CLAIM = """
 CLAIM_ALONE = """
     WITH batch AS MATERIALIZED (  -- index: <table>_alone
         SELECT id, 0 AS owner, 1 AS place FROM {table}
-        WHERE status = 'queued' AND alone AND not_before <= clock_timestamp()
+        WHERE status = 'queued' AND alone AND not_before <= statement_timestamp()
         ORDER BY not_before, id LIMIT 1
         FOR NO KEY UPDATE SKIP LOCKED
     )
@@ -209,7 +213,7 @@ SHORTEN = """
     UPDATE {table} SET lease_until = clock_timestamp() + %(lease)s  -- index: <table>_leased
     WHERE status = 'leased' AND lease_until > clock_timestamp() + %(lease)s;
     UPDATE {table} SET not_before = clock_timestamp()  -- index: <table>_queued
-    WHERE status = 'queued' AND not_before > clock_timestamp() + %(longest_wait)s
+    WHERE status = 'queued' AND not_before > (SELECT clock_timestamp()) + %(longest_wait)s
 """
 
 
