@@ -10,7 +10,7 @@ from typing import Self
 
 from django.contrib.auth.models import User
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 
 from taskapp.models import Task
 from work.models import Leased
@@ -92,9 +92,12 @@ class Reminder(models.Model):
         DISPATCHED = "dispatched", "Dispatched"
         CANCELLED = "cancelled", "Cancelled"
 
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="reminders")
+    # The unique index begins with the task.
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="reminders", db_index=False)
     # A rule may be deleted; its reminders, of which there may be millions, are not rewritten and keep its number.
-    rule = models.ForeignKey(ReminderRule, on_delete=models.DO_NOTHING, db_constraint=False, related_name="reminders")
+    rule = models.ForeignKey(
+        ReminderRule, on_delete=models.DO_NOTHING, db_constraint=False, related_name="reminders", db_index=False
+    )
     kind = models.CharField(max_length=20, choices=ReminderRule.Kind)
     due_at = models.DateTimeField(help_text="The due date that this is about.")
     round = models.PositiveSmallIntegerField(
@@ -124,6 +127,10 @@ class Reminder(models.Model):
         indexes = [
             # dispatching.dispatch and wake.seconds_until_work.
             models.Index(fields=["remind_at", "id"], name="reminder_planned", condition=models.Q(status="planned")),
+            # pruning.OVER: the oldest history first.
+            models.Index(
+                Greatest("due_at", "created_at"), "id", name="reminder_over", condition=~models.Q(status="planned")
+            ),
         ]
 
     def __str__(self) -> str:
@@ -164,8 +171,9 @@ class Delivery(Leased):
         FAILED = "failed", "Failed"
         SUPPRESSED = "suppressed", "Suppressed"
 
-    reminder = models.ForeignKey(Reminder, on_delete=models.CASCADE, related_name="deliveries")
-    recipient = models.ForeignKey(User, on_delete=models.CASCADE, related_name="deliveries")
+    # The unique index begins with the reminder, delivery_recipient with the recipient.
+    reminder = models.ForeignKey(Reminder, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
+    recipient = models.ForeignKey(User, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
     channel = models.CharField(max_length=20, default="email")
     status = models.CharField(max_length=20, choices=Status, default=Status.QUEUED)
     event_id = models.UUIDField(default=uuid.uuid4, db_default=models.Func(function="gen_random_uuid"), editable=False)
