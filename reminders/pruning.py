@@ -52,9 +52,11 @@ OF_DELETED_TASKS = """
     FOR UPDATE OF reminder SKIP LOCKED
 """
 
-# Index: delivery_unique_reminder_recipient_channel.
-IS_SETTLED = """NOT EXISTS (SELECT 1 FROM reminders_delivery AS delivery
-          WHERE delivery.reminder_id = reminder.id AND delivery.status IN ('queued', 'leased'))"""
+# Index: delivery_unique_reminder_recipient_channel. An aggregate is looked up for each reminder, while NOT EXISTS would
+# be a join, for which PostgreSQL reads all deliveries.
+IS_SETTLED = """(
+          SELECT coalesce(bool_and(delivery.status NOT IN ('queued', 'leased')), TRUE)
+          FROM reminders_delivery AS delivery WHERE delivery.reminder_id = reminder.id)"""
 
 # The deliveries go by their foreign key.
 DELETE = """
