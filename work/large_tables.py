@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import Model, QuerySet
@@ -17,7 +18,14 @@ SORTED_UP_TO = 200_000
 LATEST = 50_000
 """Rows in which a text is looked for: the latest."""
 
-USERS_FOUND = 100
+USERS_FOUND = 10
+
+
+class SortableChangeList(ChangeList):
+    """Sorts by the columns that it offers to sort by, whatever the address says."""
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        return super().get_ordering_field(field_name) if field_name in self.sortable_by else None
 
 
 class LargeTableAdmin(admin.ModelAdmin):
@@ -28,6 +36,9 @@ class LargeTableAdmin(admin.ModelAdmin):
     paginator = UncountedPaginator
     list_per_page = 50
     ordering: ClassVar[list[str]] = ["-id"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return SortableChangeList
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
         return super().get_sortable_by(request) if rows_of(self.model) <= SORTED_UP_TO else []
@@ -61,4 +72,6 @@ def latest(model: type[Model]) -> "QuerySet[Any]":
 
 
 def users_named(word: str) -> list[int]:
-    return list(User.objects.filter(username__icontains=word).order_by("pk").values_list("pk", flat=True)[:USERS_FOUND])
+    """The user of that name, else some of those in whose names it is found."""
+    users = User.objects.order_by("pk").values_list("pk", flat=True)
+    return list(users.filter(username=word)) or list(users.filter(username__icontains=word)[:USERS_FOUND])
