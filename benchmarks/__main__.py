@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import size
+from benchmarks import owners, size
 from benchmarks.figures import Rows, table
 from benchmarks.report import about, replace_part
 from benchmarks.service import make_template
@@ -19,7 +19,7 @@ from benchmarks.service import make_template
 Part = Callable[..., Rows]
 """part(directory, template, is_quick=…): the directory is empty and its own, the template to be copied."""
 
-PARTS: dict[str, Part] = {"size": size.part}
+PARTS: dict[str, Part] = {"size": size.part, "owners": owners.part}
 
 
 def main() -> int:

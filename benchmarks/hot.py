@@ -124,6 +124,16 @@ def due() -> Figures:
     return {"dispatch": dispatches, "claim": claims}
 
 
+def backlog() -> Figures:
+    """Claims, and what else counts or searches what is due, beside a backlog."""
+    turn = Turn(by="recipient_id")
+    claim_some(turn)
+    return {
+        "claim": timed(lambda: claim_some(turn))[0], "wake": timed(wake.seconds_until_work)[0],
+        "gauges": timed(lambda: list(metrics.gauges()))[0], "rescue": timed(sweep.rescue_lost_deliveries)[0],
+    }  # fmt: skip
+
+
 def let_fall_due(count: int) -> None:
     soonest = Reminder.objects.filter(status=Reminder.Status.PLANNED).order_by("-remind_at").values("pk")[:count]
     Reminder.objects.filter(pk__in=list(soonest.values_list("pk", flat=True))).update(remind_at=clock())
@@ -152,7 +162,7 @@ def send(ids: list[int]) -> None:
         )  # fmt: skip
 
 
-def burst(count: int = 20_000) -> Figures:
+def burst(count: int = 10_000) -> Figures:
     """So many fall due and are sent, as fast as they can."""
     let_fall_due(count)
     while dispatch()["dispatched"]:
@@ -236,8 +246,8 @@ def prune() -> Figures:
 
 def measure(*names: str) -> None:
     known: dict[str, Callable[[], Figures]] = {
-        "idle": idle, "due": due, "burst": burst, "pages": pages, "explained": explained, "prune": prune,
-        "small burst": partial(burst, 1_000),
+        "idle": idle, "due": due, "backlog": backlog, "burst": burst, "small burst": partial(burst, 1_000),
+        "pages": pages, "explained": explained, "prune": prune,
     }  # fmt: skip
     figures: Figures = {}
     for name in names:

@@ -1,7 +1,7 @@
 """The admin's lists of tables that grow for ever: nothing that a page does may read all of one."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -25,7 +25,7 @@ class SortableChangeList(ChangeList):
     """Sorts by the columns that it offers to sort by, whatever the address says."""
 
     def get_ordering_field(self, field_name: Any) -> Any:
-        return super().get_ordering_field(field_name) if field_name in self.sortable_by else None
+        return super().get_ordering_field(field_name) if field_name in (self.sortable_by or []) else None
 
 
 class LargeTableAdmin(admin.ModelAdmin):
@@ -35,7 +35,7 @@ class LargeTableAdmin(admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER  # they count every row
     paginator = UncountedPaginator
     list_per_page = 50
-    ordering: ClassVar[list[str]] = ["-id"]
+    ordering = ("-id",)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return SortableChangeList
