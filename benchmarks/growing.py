@@ -23,7 +23,7 @@ WINDOW = 100_000
 # For building alone: what is lost in a crash is made again.
 HASTY = {
     "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off",
-    "wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "20GB", "checkpoint_timeout": "1h",
+    "wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "4GB", "checkpoint_timeout": "1h",
     "maintenance_work_mem": "1GB", "max_parallel_maintenance_workers": "1",
 }  # fmt: skip
 

@@ -184,7 +184,7 @@ def purge_tombstones(*, older_than: timedelta, among: TaskQuerySet | None = None
     with transaction.atomic():
         batch = list(
             tasks.filter(deleted_at__lt=Now() - older_than)  # index: task_tombstone
-            .order_by("pk")
+            .order_by("deleted_at", "pk")
             .select_for_update(of=["self"], skip_locked=True)
             .values_list("pk", flat=True)[:limit]
         )

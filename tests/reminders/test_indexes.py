@@ -11,7 +11,7 @@ from django.db import connection
 from reminders import health, metrics, planning, sweep, wake
 from reminders.dispatching import dispatch
 from reminders.models import Delivery, Reminder
-from reminders.pruning import OF_DELETED_TASKS, OVER, prune_reminders
+from reminders.pruning import OF_DELETED_TASKS, OVER, prune_reminders, purge_untold_tasks
 from tests.factories import make_delivery, make_reminder, make_task
 from work.claims import Holder, Turn, claim
 
@@ -29,6 +29,7 @@ ASKED_ALL_DAY: dict[str, Callable[[], Any]] = {
     "health of planning": health.planning,
     "health of deliveries": health.deliveries,
     "prune": lambda: prune_reminders(OVER, older_than=timedelta(days=90), end=float("inf")),
+    "purge": lambda: purge_untold_tasks(older_than=timedelta(days=30)),
     "prune with the task": lambda: prune_reminders(OF_DELETED_TASKS, older_than=timedelta(days=90), end=float("inf")),
 }
 
