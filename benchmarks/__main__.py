@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import cold, delivering, lateness, planning, requests
+from benchmarks import cold, delivering, lateness, owners, planning, requests, size
 from benchmarks.figures import Rows, table
 from benchmarks.report import about, replace_part
 from benchmarks.service import make_template
@@ -25,6 +25,8 @@ PARTS: dict[str, Part] = {
     "lateness": lateness.play,
     "cold": cold.play,
     "requests": requests.play,
+    "size": size.play,
+    "owners": owners.play,
 }
 
 

@@ -145,10 +145,11 @@ def wrk(service: Service, kind: Kind, token: str, *, seconds: int, first: int) -
 
 
 def cpu_seconds(service: Service) -> float:
-    """Of gunicorn and its worker."""
+    """Of gunicorn, its worker, and those that it has replaced."""
     pid = service.processes["web"].pid
-    stats = [stat_of(one) for one in [pid, *children(pid)]]
-    return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
+    ended = sum(map(int, stat_of(pid)[13:15]))
+    alive = (sum(map(int, stat_of(one)[11:13])) for one in [pid, *children(pid)])
+    return (ended + sum(alive)) / os.sysconf("SC_CLK_TCK")
 
 
 def statements(service: Service, kind: Kind, token: str) -> int:

@@ -10,6 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 bind = f"{settings.HOST}:{settings.PORT}"
 workers = int(os.environ.get("WEB_CONCURRENCY") or "1")  # a name of gunicorn's own, which it reads before us
 worker_class = "gthread"
+preload_app = True  # a worker that takes the place of another is there at once, and shares the code's memory
 threads = settings.WEB_THREADS
 timeout = 30
 graceful_timeout = 15

@@ -299,7 +299,10 @@ CELERY_TASK_PUBLISH_RETRY = True
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
 CELERY_BEAT_SYNC_EVERY = 1  # for the stock scheduler: a killed beat repeats fewer runs
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
-SCHEDULE_WAKE_SOURCES = {"due-soon-reminders": "reminders.wake.is_tick_wanted"}
+SCHEDULE_WAKE_SOURCES = {
+    "due-soon-reminders": "reminders.wake.is_tick_wanted",
+    "prune-reminders": "reminders.pruning.is_more_wanted",
+}
 SCHEDULE_WAKE_INTERVAL_SECONDS = 0.5
 
 # --- Logs and metrics ------------------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from reminders import services
+from reminders.channels import CHANNELS
 from reminders.models import Delivery, Reminder, ReminderRule
 from taskapp.models import Task
-from work.paging import UncountedPaginator
+from work.large_tables import LATEST, LargeTableAdmin, latest, users_named
 
 
 @admin.register(ReminderRule)
@@ -23,14 +24,8 @@ class ReminderRuleAdmin(admin.ModelAdmin):
     autocomplete_fields = ["owner", "task"]
 
 
-class MachineOwned(admin.ModelAdmin):
+class MachineOwned(LargeTableAdmin):
     """Rows that people read and the machine writes."""
-
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # they count every row
-    paginator = UncountedPaginator
-    list_per_page = 50
-    ordering = ["-id"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields
@@ -72,6 +67,7 @@ class ReminderAdmin(MachineOwned):
     list_display = ["id", "task_title", "owner", "status", "remind_at", "reason", "due_at", "kind"]
     list_filter = ["status", "kind"]
     search_fields = ["task__title", "task__owner__username"]
+    search_help_text = f"An owner's name; or a task's title, among the latest {LATEST:,} tasks"
     list_select_related = ["task__owner"]
     fields = [
         "task",
@@ -85,6 +81,13 @@ class ReminderAdmin(MachineOwned):
         "passport",
     ]
     actions = ["send_now", "cancel"]
+
+    def found_by(self, word: str) -> list[QuerySet[Reminder]]:
+        titled = latest(Task).filter(title__icontains=word)
+        return [
+            Reminder.objects.filter(task__in=Task.objects.filter(owner__in=users_named(word)).values("pk")),
+            Reminder.objects.filter(task__in=titled.values("pk")),
+        ]
 
     @admin.display(description="Task", ordering="task__title")
     def task_title(self, reminder: Reminder) -> str:
@@ -109,18 +112,39 @@ class ReminderAdmin(MachineOwned):
         self.message_user(request, f"{count} cancelled.", messages.SUCCESS)
 
 
+class ChannelFilter(admin.SimpleListFilter):
+    """The channels that there are; Django's own filter reads every delivery to find out."""
+
+    title = "channel"
+    parameter_name = "channel"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in CHANNELS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        return queryset.filter(channel=self.value()) if self.value() else queryset
+
+
 @admin.register(Delivery)
 class DeliveryAdmin(MachineOwned):
     list_display = ["id", "task_title", "recipient", "status", "sent_at", "reason", "attempts", "not_before", "channel"]
-    list_filter = ["status", "unknown_outcome", "channel"]
+    list_filter = ["status", "unknown_outcome", ChannelFilter]
     search_fields = ["=message_id", "recipient__username", "reminder__task__title"]
-    search_help_text = "A whole Message-ID, a user's name, or a task's title"
+    search_help_text = f"A whole Message-ID; a recipient's name; or a title, among the latest {LATEST:,} tasks"
     list_select_related = ["reminder__task", "recipient"]
     fields = [
         "reminder", "task", "recipient", "address", "channel", "status", "reason", "attempts", "not_before", "sent_at",
         "message_id", "unknown_outcome", "lease_worker", "lease_until", "passport",
     ]  # fmt: skip
     actions = ["retry"]
+
+    def found_by(self, word: str) -> list[QuerySet[Delivery]]:
+        titled = latest(Task).filter(title__icontains=word)
+        return [
+            Delivery.objects.filter(message_id=word).exclude(message_id=""),
+            Delivery.objects.filter(recipient__in=users_named(word)),
+            Delivery.objects.filter(reminder__in=Reminder.objects.filter(task__in=titled.values("pk")).values("pk")),
+        ]
 
     @admin.display(description="Task", ordering="reminder__task__title")
     def task_title(self, delivery: Delivery) -> str:

@@ -10,7 +10,7 @@ from typing import Self
 
 from django.contrib.auth.models import User
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 
 from taskapp.models import Task
 from work.models import Leased
@@ -127,6 +127,12 @@ class Reminder(models.Model):
         indexes = [
             # dispatching.dispatch and wake.seconds_until_work.
             models.Index(fields=["remind_at", "id"], name="reminder_planned", condition=models.Q(status="planned")),
+            # pruning.OVER: the oldest history first.
+            models.Index(
+                Greatest("due_at", "created_at"), "id", name="reminder_over", condition=~models.Q(status="planned")
+            ),
+            # The admin's list of those, which are few.
+            models.Index(fields=["-id"], name="reminder_cancelled", condition=models.Q(status="cancelled")),
         ]
 
     def __str__(self) -> str:
@@ -229,6 +235,9 @@ class Delivery(Leased):
             models.Index(fields=["message_id"], name="delivery_message_id", condition=~models.Q(message_id="")),
             # What needs a person, in the admin and the metrics.
             models.Index(fields=["-id"], name="delivery_failed", condition=models.Q(status="failed")),
+            # The admin's lists of those, which are few.
+            models.Index(fields=["-id"], name="delivery_suppressed", condition=models.Q(status="suppressed")),
+            models.Index(fields=["-id"], name="delivery_unknown", condition=models.Q(unknown_outcome=True)),
         ]
 
     def __str__(self) -> str:

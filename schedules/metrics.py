@@ -11,7 +11,7 @@ GAUGES = """
     SELECT count(*) FILTER (WHERE status = 'due'), count(*) FILTER (WHERE status = 'published'),
            count(*) FILTER (WHERE status = 'started'),
            (SELECT coalesce(EXTRACT(epoch FROM clock_timestamp() - min(look_at)), 0)
-              FROM schedules_schedulestate WHERE look_at < clock_timestamp()),
+              FROM schedules_schedulestate WHERE look_at < statement_timestamp()),
            (SELECT count(*) FROM schedules_schedulestate WHERE problem <> '')
     FROM schedules_schedulerun WHERE look_at IS NOT NULL
 """

@@ -10,6 +10,7 @@ from django.utils.text import Truncator
 from taskapp import services
 from taskapp.forms import TagForm, TaskForm
 from taskapp.models import Tag, Task, TaskQuerySet
+from work.large_tables import LATEST, LargeTableAdmin, latest, users_named
 from work.paging import UncountedPaginator
 
 
@@ -31,12 +32,12 @@ class DeletedFilter(admin.SimpleListFilter):
 
 
 @admin.register(Task)
-class TaskAdmin(admin.ModelAdmin):
+class TaskAdmin(LargeTableAdmin):
     form = TaskForm
     list_display = ["short_title", "owner", "status", "priority", "due_at", "timezone", "deleted_at"]
     list_filter = [DeletedFilter, "status", "priority", ("due_at", admin.EmptyFieldListFilter)]
     search_fields = ["title", "owner__username"]
-    search_help_text = "Title or owner"
+    search_help_text = f"An owner's name; or a title, among the latest {LATEST:,} tasks"
     list_select_related = ["owner"]
     autocomplete_fields = ["owner"]
     fields = [
@@ -44,16 +45,14 @@ class TaskAdmin(admin.ModelAdmin):
         "version", "created_at", "updated_at", "completed_at", "deleted_at",
     ]  # fmt: skip
     readonly_fields = ["version", "created_at", "updated_at", "completed_at", "deleted_at"]
-    ordering = ["-id"]
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # they count every row
-    paginator = UncountedPaginator
-    list_per_page = 50
     actions = ["complete", "reopen", "delete_softly", "restore"]
 
     @admin.display(description="Title", ordering="title")
     def short_title(self, task: Task) -> str:
         return Truncator(task.title).chars(80)
+
+    def found_by(self, word: str) -> list[QuerySet[Task]]:
+        return [Task.objects.filter(owner__in=users_named(word)), latest(Task).filter(title__icontains=word)]
 
     def save_model(self, request: HttpRequest, obj: Task, form: TaskForm, change: bool) -> None:
         """All-day due dates are normalised, and only what was changed is written."""

@@ -7,12 +7,13 @@ from typing import Any, cast
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from taskapp.dates import EARLIEST_DUE, LATEST_DUE, day_of, day_that_ends, end_of_day
 from taskapp.errors import DueDateOutOfRangeError, KeyReusedError, TagExistsError, TaskChangedError
 from taskapp.models import IdempotencyKey, Tag, Task, TaskQuerySet
 from work.failpoints import reached
-from work.step import clock, in_
+from work.step import clock
 
 KEYS_KEPT = timedelta(days=7)
 
@@ -205,8 +206,8 @@ def purge_tombstones(*, older_than: timedelta, among: TaskQuerySet | None = None
     tasks = Task.objects.all() if among is None else among
     with transaction.atomic():
         batch = list(
-            tasks.filter(deleted_at__lt=in_(-older_than))
-            .order_by("pk")
+            tasks.filter(deleted_at__lt=Now() - older_than)  # index: task_tombstone
+            .order_by("deleted_at", "pk")
             .select_for_update(of=["self"], skip_locked=True)
             .values_list("pk", flat=True)[:limit]
         )
@@ -214,5 +215,6 @@ def purge_tombstones(*, older_than: timedelta, among: TaskQuerySet | None = None
     return len(batch)
 
 
-def prune_idempotency_keys() -> int:
-    return IdempotencyKey.objects.filter(created_at__lt=in_(-KEYS_KEPT)).delete()[0]
+def prune_idempotency_keys(*, limit: int = 1000) -> int:
+    old = IdempotencyKey.objects.filter(created_at__lt=Now() - KEYS_KEPT).order_by("created_at")
+    return IdempotencyKey.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:limit])).delete()[0]

@@ -212,9 +212,9 @@ RESCUE = f"""
 # Only a clock that was set back can have made these. A run that is at work keeps its row for another whole lease.
 SHORTEN = """
     UPDATE {table} SET lease_until = clock_timestamp() + %(lease)s  -- index: <table>_leased
-    WHERE status = 'leased' AND lease_until > statement_timestamp() + %(lease)s;
+    WHERE status = 'leased' AND lease_until > (SELECT clock_timestamp()) + %(lease)s;
     UPDATE {table} SET not_before = clock_timestamp()  -- index: <table>_queued
-    WHERE status = 'queued' AND not_before > statement_timestamp() + %(longest_wait)s
+    WHERE status = 'queued' AND not_before > (SELECT clock_timestamp()) + %(longest_wait)s
 """
 
 

@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from reminders import pruning
 from reminders.models import Delivery, Reminder
-from reminders.pruning import prune
+from reminders.pruning import is_more_wanted, prune
 from taskapp.models import Task
 from tests.factories import in_hours, make_delivery, make_reminder, make_task
 
@@ -91,3 +92,38 @@ def test_mail_in_the_outbox_goes_with_the_history(alice, outbox):
 
     assert counts["mails"] == 1
     assert [file.name for file in outbox.iterdir()] == ["recent.eml"]
+
+
+def test_what_a_run_leaves_is_asked_for_until_a_run_has_left_nothing(alice, monkeypatch, broker):
+    make_delivery(make_task(alice, due_in_hours=LONG_AGO), status="sent")
+    Reminder.objects.update(created_at=in_hours(LONG_AGO))
+    before = is_more_wanted()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pruning, "BUDGET_SECONDS", 0)
+        cut_short = prune_now()
+    asked = [is_more_wanted(), is_more_wanted()]
+    counts = prune_now()
+
+    assert cut_short["reminders"] == 0
+    assert (before, asked) == (False, [True, False])
+    assert counts["reminders"] == 1
+    assert not is_more_wanted()
+
+
+def test_a_run_goes_on_behind_what_stays(alice, monkeypatch):
+    monkeypatch.setattr(pruning, "BATCH", 1)
+    make_delivery(make_task(alice, due_in_hours=LONG_AGO - 2), status="queued")
+    for hours in (0, 1):
+        make_delivery(make_task(alice, due_in_hours=LONG_AGO - hours), status="sent")
+    Reminder.objects.update(created_at=in_hours(LONG_AGO))
+
+    assert prune_now()["reminders"] == 2
+
+    assert Delivery.objects.get().status == "queued"
+
+
+def test_what_was_past_when_it_was_set_is_kept_for_its_time(alice):
+    make_reminder(make_task(alice, due_in_hours=LONG_AGO), status="cancelled", reason="already past when it was set")
+
+    assert prune_now()["reminders"] == 0
