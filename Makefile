@@ -23,9 +23,13 @@ mutants: install ## Break each mechanism by a small patch, and see its test turn
 chaos: install ## Kill everything everywhere and see what arrives (20 minutes)
 	@.venv/bin/python -m tests.chaos
 
-bench: install ## Compare the schedulers, and measure beat with many schedules (20 minutes)
-	@.venv/bin/python -m benchmarks.schedulers
-	@.venv/bin/python -m benchmarks.schedules
+bench: install ## Measure, and write docs/benchmarks.md (15 minutes; BENCH=quick 3, BENCH=schedules 18)
+	@case "$(BENCH)" in \
+	    "") .venv/bin/python -m benchmarks --write ;; \
+	    quick) .venv/bin/python -m benchmarks --quick ;; \
+	    schedules) .venv/bin/python -m benchmarks.schedulers --write && .venv/bin/python -m benchmarks.schedules --write ;; \
+	    *) echo "BENCH is quick or schedules, or nothing for the tables of speed and scale." >&2; exit 1 ;; \
+	esac
 
 # What run-time packages may be licensed under. LGPL: psycopg and python-crontab, used as they are and replaceable.
 LICENCES := MIT;MIT License;MIT-0;MIT OR Apache-2.0;BSD License;BSD-3-Clause;PSF-2.0;LGPL-3.0-only;LGPLv3

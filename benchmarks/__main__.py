@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import cold, delivering, lateness, owners, planning, requests, size
+from benchmarks import cold, delivering, lateness, owners, planning, requests, size, workers
 from benchmarks.figures import Rows, table
 from benchmarks.report import about, replace_part
 from benchmarks.service import make_template
@@ -22,11 +22,12 @@ Part = Callable[..., Rows]
 PARTS: dict[str, Part] = {
     "planning": planning.play,
     "delivering": delivering.play,
+    "workers": workers.play,
     "lateness": lateness.play,
-    "cold": cold.play,
     "requests": requests.play,
     "size": size.play,
     "owners": owners.play,
+    "cold": cold.play,
 }
 
 

@@ -118,10 +118,10 @@ def play(directory: Path, template: Path, *, is_quick: bool) -> Rows:
     ]
 
 
-def deliver(service: Service, count: int) -> float:
+def deliver(service: Service, count: int, **environ: str) -> float:
     """Start a worker, let it send at least so many, and stop it; e-mails a second from the first to the last."""
     began, before = service.sql("SELECT clock_timestamp()")[0][0], service.sql(SENT)[0][0]
-    service.start("celery-worker")
+    service.start("celery-worker", **environ)
     assert service.until(lambda: service.sql(SENT)[0][0] >= before + count, within=300), "the worker does not send"
     service.stop("celery-worker")
     sent, seconds = service.sql(WINDOW, (began,))[0]

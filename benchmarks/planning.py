@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from statistics import median
 
 from benchmarks.figures import Rows, spread
 from benchmarks.service import Service
@@ -19,8 +20,8 @@ BARE = (
     INSERT INTO reminders_reminder
         (task_id, rule_id, kind, due_at, round, remind_at, created_at, status, reason, history)
     SELECT task.id, rule.id, rule.kind, task.due_at, 1, task.due_at + rule."offset", now(), 'dispatched', '',
-           work_note(work_note('[]', 'planned', jsonb_build_object('remind_at', task.due_at + rule."offset")),
-                     'dispatched', '{}')
+           work_note('[]', 'planned', jsonb_build_object('remind_at', task.due_at + rule."offset"))
+               || work_note('[]', 'dispatched', '{}')
     FROM taskapp_task AS task CROSS JOIN reminders_reminderrule AS rule ORDER BY task.id
     """,
     """
@@ -67,6 +68,9 @@ def play(directory: Path, template: Path, *, is_quick: bool) -> Rows:
         ours.append(number / (planning + dispatching))
         bare.append(number / limit)
     ratios = [one / other for one, other in zip(ours, bare, strict=True)]
+    sizes = [500, 2_000, 5_000] if is_quick else [1_000, 10_000, 30_000]
+    seconds = {size: sum(run(directory / f"of-{size}", template, OURS, size)) for size in sizes}
+    seconds[number] = number / median(ours)
     return [
         (f"{number:,} newly due reminders, {rounds} runs", "Reminders a second"),
         ("planned (changes taken, reminders written)", spread(planned, ",.0f")),
@@ -74,6 +78,10 @@ def play(directory: Path, template: Path, *, is_quick: bool) -> Rows:
         ("both", spread(ours, ",.0f")),
         ("limit: the bare SQL that writes the same rows, two statements for all", spread(bare, ",.0f")),
         ("**ratio** (aim: 0.7)", f"**{spread(ratios)}**"),
+        (
+            f"seconds for {', '.join(f'{size:,}' for size in seconds)}",
+            ", ".join(f"{each:.2f}" for each in seconds.values()),
+        ),
     ]
 
 

@@ -42,10 +42,10 @@ class Service(Servers):
         }  # fmt: skip
         return {**super().environ, **own, **self._own}
 
-    def start(self, *names: str) -> None:
-        """And wait until a web process answers, and a worker consumes."""
+    def start(self, *names: str, **environ: str) -> None:
+        """And wait until a web process answers, and a worker consumes. `environ` is added to the environment."""
         for name in names:
-            self.run(name, [sys.executable, *COMMANDS[name]])
+            self.run(name, [sys.executable, *COMMANDS[name]], environ={**self.environ, **environ})
         for name in names:
             assert self.until(lambda name=name: self._is_ready(name), within=60), self.log(name)
 
