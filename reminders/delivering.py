@@ -5,8 +5,8 @@ A run claims a batch of its own (work/claims.py) and hands one message after the
     renew      one statement prolongs the lease, checks once more whether the message is still right, and freezes what
                it will say (reminders/last_check.py). A change that was committed before this is never announced.
     send       no transaction is open; a total deadline, under half the lease, ends a conversation that dribbles.
-    release    compare-and-set on the token: queued again with backoff, failed, or suppressed; or sent, which the renewal of
-               the next one writes down with it.
+    release    compare-and-set on the token: queued again with backoff, failed, or suppressed; or sent, which is written
+               down with the renewal of the next.
 
 Between the last byte of the message and that write nobody can know whether it arrived. Such a delivery is marked
 `unknown_outcome` and repeated with the same Message-ID and the same content. Nothing else is ever sent twice.
