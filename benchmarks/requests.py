@@ -4,7 +4,6 @@ wrk asks, on one thread and eight connections. Two limits stand beside the figur
 requests that ask for nothing, and how often one connection can be asked for a page of tasks and nothing be made of it.
 """
 
-import os
 import re
 import shutil
 import signal
@@ -18,7 +17,6 @@ from pathlib import Path
 
 from benchmarks.figures import Rows, spread
 from benchmarks.service import Service
-from tests.chaos.processes import children, stat_of
 
 WRK = shutil.which("wrk") or ""
 CONNECTIONS = 8
@@ -133,23 +131,15 @@ def wrk(service: Service, kind: Kind, token: str, *, seconds: int, first: int) -
     body = f"[[{kind.body}]]" if kind.body else "nil"
     script.write_text(SCRIPT.format(method=kind.method, path=kind.path, body=body, token=token, first=first))
     command = [WRK, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", script, service.url]
-    before = cpu_seconds(service)
+    before = service.cpu_seconds("web")
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    cpu = cpu_seconds(service) - before
+    cpu = service.cpu_seconds("web") - before
     figures = re.search(r"^found (\d+) (\d+) (\d+) (\d+) (\d+)$", said, re.MULTILINE)
     assert figures, said
     count, took, half, nearly_all, errors = map(int, figures.groups())
     assert count, said
     assert not errors, said
     return count / took * 1e6, half / 1000, nearly_all / 1000, cpu / count * 1000
-
-
-def cpu_seconds(service: Service) -> float:
-    """Of gunicorn, its worker, and those that it has replaced."""
-    pid = service.processes["web"].pid
-    ended = sum(map(int, stat_of(pid)[13:15]))
-    alive = (sum(map(int, stat_of(one)[11:13])) for one in [pid, *children(pid)])
-    return (ended + sum(alive)) / os.sysconf("SC_CLK_TCK")
 
 
 def statements(service: Service, kind: Kind, token: str) -> int:
