@@ -45,7 +45,8 @@ QUEUE_FOR_OWNER = """
     ON CONFLICT (reminder_id, recipient_id, channel) DO NOTHING
 """
 
-# Locks only the delivery. `why` is empty when the message may go.
+# Locks only the delivery. `why` is empty when the message may go. `IS NOT DISTINCT FROM` and the number said twice keep
+# PostgreSQL from the index of what is leased: it would look at all of that to find one row.
 RENEWED = f"""
     UPDATE reminders_delivery AS delivery
     SET lease_until = clock_timestamp() + %(lease)s,
@@ -90,7 +91,8 @@ RENEWED = f"""
         LEFT JOIN accounts_preference AS preference ON preference.user_id = account.id
         WHERE own.id = %(id)s {{only_if}}
     ) AS checked
-    WHERE delivery.id = checked.id AND delivery.status = 'leased' AND delivery.lease_token = %(token)s
+    WHERE delivery.id = %(id)s AND delivery.id = checked.id
+      AND delivery.status IS NOT DISTINCT FROM 'leased' AND delivery.lease_token = %(token)s
     RETURNING delivery.id, checked.task_id, delivery.recipient_id, delivery.channel, checked.why, delivery.address,
               delivery.message_id, delivery.content, delivery.attempts, delivery.unknown_outcome,
               EXTRACT(epoch FROM clock_timestamp() - delivery.broke_at)::float8,
@@ -106,7 +108,7 @@ SETTLE_AND_RENEW = f"""
         UPDATE reminders_delivery
         SET status = 'sent', reason = '', sent_at = clock_timestamp(), handing_over = FALSE, alone = FALSE, {NO_LEASE},
             history = {note("sent", "%(facts)s::jsonb")}
-        WHERE id = %(accepted)s AND status = 'leased' AND lease_token = %(token)s
+        WHERE id = %(accepted)s AND status IS NOT DISTINCT FROM 'leased' AND lease_token = %(token)s
         RETURNING id
     ), renewed AS (
         {RENEWED.format(only_if="AND (SELECT count(*) FROM settled) >= 0 FOR NO KEY UPDATE OF own SKIP LOCKED")}

@@ -37,7 +37,7 @@ PATCHES = [
     ),
     Patch(
         "the token guards the renewal", "reminders/last_check.py",
-        "AND delivery.status = 'leased' AND delivery.lease_token = %(token)s", "AND delivery.status = 'leased'",
+        "IS NOT DISTINCT FROM 'leased' AND delivery.lease_token = %(token)s", "IS NOT DISTINCT FROM 'leased'",
         f"{DELIVERING}::test_a_run_that_slept_through_its_lease_leaves_the_row_to_the_one_that_has_it_now",
     ),
     Patch(
@@ -47,13 +47,19 @@ PATCHES = [
     ),
     Patch(
         "the token guards the end of what was accepted", "reminders/last_check.py",
-        "WHERE id = %(accepted)s AND status = 'leased' AND lease_token = %(token)s", "WHERE id = %(accepted)s",
+        "WHERE id = %(accepted)s AND status IS NOT DISTINCT FROM 'leased' AND lease_token = %(token)s",
+        "WHERE id = %(accepted)s",
         f"{SETTLING}::test_one_whose_lease_was_lost_is_not_settled_and_the_next_goes_on",
     ),
     Patch(
         "nobody is waited for while a row is locked", "reminders/last_check.py",
         "FOR NO KEY UPDATE OF own SKIP LOCKED", "FOR NO KEY UPDATE OF own",
         f"{SETTLING}::test_a_row_that_somebody_holds_is_not_waited_for_while_the_first_is_locked",
+    ),
+    Patch(
+        "a check looks up its own row", "reminders/last_check.py",
+        "AND delivery.status IS NOT DISTINCT FROM 'leased'", "AND delivery.status = 'leased'",
+        f"{SETTLING}::test_one_row_is_looked_up_and_not_all_that_is_leased",
     ),
     Patch(
         "the last of a batch is written down", "reminders/delivering.py",

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from reminders.delivering import deliver_batch, turn
-from reminders.last_check import Letter, lease, renew, settle_and_renew
+from reminders.last_check import SETTLE_AND_RENEW, Letter, lease, renew, renewing, settle_and_renew
 from reminders.models import Delivery
 from reminders.sweep import rescue_lost_deliveries
 from taskapp import services
@@ -81,6 +81,18 @@ def test_a_row_that_somebody_holds_is_not_waited_for_while_the_first_is_locked(a
         assert settle_and_renew(letter, second.pk, holder, ["email"]) == (True, None)
 
     assert Delivery.objects.get(pk=letter.id).status == "sent"
+
+
+def test_one_row_is_looked_up_and_not_all_that_is_leased(accepted):
+    holder, letter, second = accepted
+    parameters = {**renewing(second.pk, holder, ["email"]), "accepted": letter.id, "facts": "{}"}
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")  # for so few rows it would be the cheapest
+        cursor.execute(f"EXPLAIN {SETTLE_AND_RENEW}", parameters)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+
+    assert "delivery_leased" not in plan
 
 
 def test_at_most_one_message_of_a_connection_is_accepted_and_not_written_down(committed_db, alice, mail_server):
