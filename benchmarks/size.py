@@ -20,8 +20,8 @@ from tests.e2e.service import ROOT
 
 STEPS = [10_000, 100_000, 1_000_000, 10_000_000]
 QUICK_STEPS = [1_000, 10_000, 100_000]
-AFTER_BURST = "just after 20,000 were sent"
-OLD_SNAPSHOT = "the same, with an older snapshot open"
+BURSTS = {"burst": "10,000", "small burst": "1,000"}
+JUST_AFTER = "just after"
 
 HOT = {
     "sweep": ("a sweep with nothing to do: its statements", "10 ms, and 1.5 times that of the first size"),
@@ -60,7 +60,7 @@ def play(directory: Path, template: Path, *, is_quick: bool) -> Rows:
 
 
 def ask(service: Service, *names: str) -> Figures:
-    """For as long as it takes: with an old snapshot open that is minutes at ten million."""
+    """For as long as it takes: with an old snapshot open that may be minutes."""
     words = f"from benchmarks.hot import measure; measure({', '.join(map(repr, names))})"
     command = [sys.executable, "manage.py", "shell", "-v0", "-c", words]
     done = subprocess.run(command, cwd=ROOT, env=service.environ, capture_output=True, text=True, check=False)
@@ -70,15 +70,13 @@ def ask(service: Service, *names: str) -> Figures:
 
 def at_last(service: Service, *, is_quick: bool) -> dict[str, Figures]:
     """What is measured at the largest size alone."""
-    bursts = ["small burst"] if is_quick else ["burst", "burst"]
     last = {"explained": ask(service, "explained"), "pages": ask(service, "pages")}
-    for each in bursts:
-        ask(service, each)
-    last[AFTER_BURST] = ask(service, "idle", "due")
+    first, second = "small burst" if is_quick else "burst", "small burst"
+    ask(service, first)
+    last[f"{JUST_AFTER} {BURSTS[first]} were sent"] = ask(service, "idle", "due")
     with old_snapshot(service):
-        for each in bursts:
-            ask(service, each)
-        last[OLD_SNAPSHOT] = ask(service, "idle", "due")
+        ask(service, second)
+        last[f"{JUST_AFTER} {BURSTS[second]} more, with an older snapshot open"] = ask(service, "idle", "due")
     last["prune"] = ask(service, "prune")
     return last
 
@@ -111,7 +109,7 @@ def growing_rows(columns: list[Figures]) -> Rows:
 def last_rows(last: dict[str, Figures], *, empty: int) -> Rows:
     before = [""] * empty
     rows: Rows = []
-    for when in (AFTER_BURST, OLD_SNAPSHOT):
+    for when in (name for name in last if name.startswith(JUST_AFTER)):
         rows += [
             (f"{when}: {title}, ms", *before, spread(last[when][key]), aim)
             for key, (title, aim) in HOT.items() if key in {"sweep", "wake", "gauges", "claim"}
