@@ -15,13 +15,19 @@ PACKAGES = ["celery", "kombu", "django-celery-beat", "Django", "psycopg"]
 
 def about(command: str) -> str:
     """Under which circumstances the figures were obtained."""
-    words = ["git", "describe", "--always", "--dirty", "--abbrev=8"]
-    commit = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    changed = git(
+        "status", "--porcelain", "--", ".", f":!{PAGE.relative_to(ROOT)}"
+    )  # the page is what is being written
+    commit = git("rev-parse", "--short=8", "HEAD") + ("-dirty" if changed else "")
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"`{command}` at commit {commit} on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, {packages}."
     )
+
+
+def git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def replace_part(name: str, words: str) -> None:
