@@ -15,9 +15,8 @@ PACKAGES = ["celery", "kombu", "django-celery-beat", "Django", "psycopg"]
 
 def about(command: str) -> str:
     """Under which circumstances the figures were obtained."""
-    changed = git(
-        "status", "--porcelain", "--", ".", f":!{PAGE.relative_to(ROOT)}"
-    )  # the page is what is being written
+    others = f":!{PAGE.relative_to(ROOT)}"  # the page itself is what is being written
+    changed = git("status", "--porcelain", "--", ".", others)
     commit = git("rev-parse", "--short=8", "HEAD") + ("-dirty" if changed else "")
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
