@@ -7,13 +7,13 @@ import argparse
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks import cold, delivering, lateness, owners, planning, requests, size, workers
-from benchmarks.figures import Rows, table
-from benchmarks.report import about, replace_part
+from benchmarks.figures import Rows
+from benchmarks.report import tell
 from benchmarks.service import make_template
 
 Part = Callable[..., Rows]
@@ -37,14 +37,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="taskapp-benchmarks-", ignore_cleanup_errors=True) as directory:
         template = make_template(Path(directory, "template"))
         for name in options.parts or PARTS:
-            began, command = time.monotonic(), f"python -m benchmarks {name}{' --quick' if options.quick else ''}"
-            circumstances, own = about(command), Path(directory, name)
+            command = f"python -m benchmarks {name}{' --quick' if options.quick else ''}"
+            own = Path(directory, name)
             own.mkdir(mode=0o700)
-            rows = PARTS[name](own, template, is_quick=options.quick)
-            words = f"{circumstances} It took {time.monotonic() - began:.0f} s.\n\n{table(rows)}\n"
-            print(f"\n{words}", flush=True)
-            if options.write:
-                replace_part(name, words)
+            tell(name, command, partial(PARTS[name], own, template, is_quick=options.quick), write=options.write)
     return 0
 
 

@@ -8,9 +8,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.stand import OURS, Stand
-from tests.chaos.processes import resident_bytes, stat_of
-
-CLOCK_TICKS = 100
+from tests.chaos.processes import resident_bytes
 
 # Half have an interval of a minute, whose phases are spread evenly, and half run once a day.
 MANY = """
@@ -79,19 +77,15 @@ class Taker(Thread):
 
 
 class Beat:
-    """What a stand's beat uses."""
+    """What a stand's beat uses, from now on."""
 
     def __init__(self, stand: Stand) -> None:
-        self._pid = stand.processes["beat"].pid
-        self._began, self._cpu_before = time.monotonic(), self._cpu()
-
-    def _cpu(self) -> float:
-        fields = stat_of(self._pid)
-        return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+        self._stand, self._began = stand, time.monotonic()
+        self._cpu_before = stand.cpu_seconds("beat")
 
     @property
     def cpu_seconds(self) -> float:
-        return self._cpu() - self._cpu_before
+        return self._stand.cpu_seconds("beat") - self._cpu_before
 
     @property
     def cpu_share(self) -> float:
@@ -99,9 +93,4 @@ class Beat:
 
     @property
     def megabytes(self) -> float:
-        return resident_bytes(self._pid) / 1e6
-
-
-def quantile(numbers: list[float], share: float) -> float:
-    ordered = sorted(numbers)
-    return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else float("nan")
+        return resident_bytes(self._stand.processes["beat"].pid) / 1e6

@@ -55,6 +55,7 @@ WINDOW = """
     SELECT count(*), EXTRACT(epoch FROM max(sent_at) - min(sent_at))::float8 FROM reminders_delivery
     WHERE sent_at > %s
 """
+COMMITS = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
 HANDING_OVER = "SELECT count(*) FROM reminders_delivery WHERE status = 'leased' AND handing_over"
 
 
@@ -94,11 +95,8 @@ def play(directory: Path, template: Path, *, is_quick: bool) -> Rows:
         idle = {name: service.megabytes(name) for name in PROGRAMS}
         service.stop("celery-worker")
         service.stop("celery-beat")
-        owners = service.add_users(1_000)
         backlog = number + 1_000  # some are left to be killed
-        service.sql(TASKS, {"owners": owners, "count": len(owners), "number": backlog})
-        service.manage("send_due_soon")
-        service.sql("ANALYZE")
+        put_in(service, backlog)
         service.start("celery-beat")
         watch = Watch(service)
         watch.start()
@@ -134,6 +132,14 @@ def play(directory: Path, template: Path, *, is_quick: bool) -> Rows:
         ),
         *memory,
     ]
+
+
+def put_in(service: Service, number: int) -> None:
+    """So many deliveries that are due, of a thousand owners."""
+    owners = service.add_users(1_000)
+    service.sql(TASKS, {"owners": owners, "count": len(owners), "number": number})
+    service.manage("send_due_soon")
+    service.sql("ANALYZE")
 
 
 def deliver(service: Service, count: int, **environ: str) -> Delivered:
@@ -174,14 +180,20 @@ def send_bare(service: Service, count: int) -> Delivered:
 
 
 def commits_of(service: Service, count: int) -> float:
-    """Transactions of the database for each e-mail, as it counts them itself."""
-    asked = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
-    before, sent_before = service.sql(asked)[0][0], service.sql(SENT)[0][0]
+    """Transactions of the database for each e-mail, as it counts them itself, without our own questions."""
+    asked = 0
+
+    def ask(statement: str) -> int:
+        nonlocal asked
+        asked += 1
+        return int(service.sql(statement)[0][0])
+
+    before, sent_before = ask(COMMITS), ask(SENT)
     service.start("celery-worker")
-    service.until(lambda: service.sql(SENT)[0][0] >= sent_before + count, within=60)
+    assert service.until(lambda: ask(SENT) >= sent_before + count, within=60), "the worker does not send"
     service.stop("celery-worker")
-    asking = 50  # about so many were our own questions
-    return (service.sql(asked)[0][0] - before - asking) / (service.sql(SENT)[0][0] - sent_before)
+    commits, sent = ask(COMMITS) - before, ask(SENT) - sent_before
+    return (commits - asked) / sent
 
 
 def without_waiting(directory: Path, template: Path, count: int) -> Delivered:
@@ -190,10 +202,7 @@ def without_waiting(directory: Path, template: Path, count: int) -> Delivered:
     service.postgres_options = ["--fsync=off"]
     with service:
         service.start_sink()
-        owners = service.add_users(1_000)
-        service.sql(TASKS, {"owners": owners, "count": len(owners), "number": 2 * count})
-        service.manage("send_due_soon")
-        service.sql("ANALYZE")
+        put_in(service, 2 * count)
         service.start("celery-beat")
         return deliver(service, count)
 
@@ -204,8 +213,7 @@ def statements_of(directory: Path, template: Path, count: int) -> float:
     service.postgres_options = ["--log_statement=all"]
     with service:
         service.start_sink()
-        owners = service.add_users(100)
-        service.sql(TASKS, {"owners": owners, "count": len(owners), "number": count})
+        put_in(service, count)
         began = len(service.log("postgres"))
         service.start("celery-beat", "celery-worker")
         assert service.until(lambda: service.sql(SENT)[0][0] >= count, within=60), "the worker does not send"

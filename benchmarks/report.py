@@ -4,9 +4,12 @@ import os
 import platform
 import re
 import subprocess
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from benchmarks.figures import Rows, table
 from tests.e2e.service import ROOT
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -23,6 +26,16 @@ def about(command: str) -> str:
         f"`{command}` at commit {commit} on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, {packages}."
     )
+
+
+def tell(name: str, command: str, play: Callable[[], Rows], *, write: bool) -> None:
+    """Measure one part, show its table, and put it into the page if that is wanted."""
+    began, circumstances = time.monotonic(), about(command)
+    rows = play()
+    words = f"{circumstances} It took {time.monotonic() - began:.0f} s.\n\n{table(rows)}\n"
+    print(f"\n{words}", flush=True)
+    if write:
+        replace_part(name, words)
 
 
 def git(*words: str) -> str:

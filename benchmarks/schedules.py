@@ -12,15 +12,15 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.crowd import Beat, Taker, add_many, quantile
-from benchmarks.report import about, replace_part
+from benchmarks.crowd import Beat, Taker, add_many
+from benchmarks.figures import Rows, quantile
+from benchmarks.report import tell
 from benchmarks.servers import pause
 from benchmarks.stand import OURS, STOCK, Stand, make_template
-
-Rows = list[tuple[str, ...]]
 
 BUSY, EVERY, SECONDS = 10_000, 60, 60
 MANY, CROWD = 100_000, 10_000
@@ -32,13 +32,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="taskapp-schedules-", ignore_cleanup_errors=True) as directory:
         template = make_template(Path(directory, "template"))
         for name in options.parts or PARTS:
-            began, circumstances = time.monotonic(), about(f"python -m benchmarks.schedules {name}")
-            rows = PARTS[name](Path(directory), template)
-            minutes = (time.monotonic() - began) / 60
-            words = f"{circumstances} It took {minutes:.0f} min.\n\n{table(rows)}\n"
-            print(f"\n{words}", flush=True)
-            if options.write:
-                replace_part(f"schedules {name}", words)
+            play = partial(PARTS[name], Path(directory), template)
+            tell(f"schedules {name}", f"python -m benchmarks.schedules {name}", play, write=options.write)
     return 0
 
 
@@ -47,11 +42,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="both without any")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     return parser.parse_args()
-
-
-def table(rows: Rows) -> str:
-    head, *body = rows
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *body))
 
 
 @contextmanager

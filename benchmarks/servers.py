@@ -24,6 +24,7 @@ from launcher.linux import die_with_parent
 from launcher.postgres import PostgreSQL
 from launcher.server import Server, clean_environment
 from launcher.valkey import Valkey
+from tests.chaos.processes import children, stat_of
 from tests.e2e.service import ROOT, free_port, run_manage
 from tests.waiting import eventually
 
@@ -116,6 +117,13 @@ class Servers:
 
     def is_alive(self, name: str) -> bool:
         return self.processes[name].poll() is None
+
+    def cpu_seconds(self, name: str) -> float:
+        """Processor time of a process and its children, those included that have ended."""
+        pid = self.processes[name].pid
+        ended = sum(map(int, stat_of(pid)[13:15]))
+        alive = (sum(map(int, stat_of(one)[11:13])) for one in [pid, *children(pid)])
+        return (ended + sum(alive)) / os.sysconf("SC_CLK_TCK")
 
     @property
     def environ(self) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pwd import getpwnam
 
 from benchmarks.servers import Servers
-from tests.chaos.processes import children, stat_of
+from tests.chaos.processes import children, proportional_bytes
 from tests.e2e.service import COMMANDS, PASSWORD, free_port
 
 SINK = shutil.which("smtp-sink", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin") or ""
@@ -68,25 +68,9 @@ class Service(Servers):
         return [pk for (pk,) in self.sql(USERS, (count,))]
 
     def megabytes(self, name: str) -> float:
-        """Memory of a process and its children; of what several share, each bears its part (PSS)."""
+        """Memory of a process and its children; of what several share, each bears its part."""
         pid = self.processes[name].pid
         return sum(proportional_bytes(one) for one in [pid, *children(pid)]) / 1e6
-
-    def cpu_seconds(self, name: str) -> float:
-        """Processor time of a process and its children, those included that have ended."""
-        pid = self.processes[name].pid
-        ended = sum(map(int, stat_of(pid)[13:15]))
-        alive = (sum(map(int, stat_of(one)[11:13])) for one in [pid, *children(pid)])
-        return (ended + sum(alive)) / os.sysconf("SC_CLK_TCK")
-
-
-def proportional_bytes(pid: int) -> int:
-    """0 if it is gone."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def become_nobody() -> None:

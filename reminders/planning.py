@@ -55,8 +55,8 @@ behind an import of a million. The order does not matter, for planning looks at 
 # What PostgreSQL believes of these tables is often far from true: they were empty a moment ago, or a million rows have
 # changed their state since they were last analyzed. A plan that reads one of them for each row of a batch then takes
 # minutes, and one that sorts reads for each batch all that is due. So each step is to look its rows up by an index, in
-# the index's order, which is right for a batch whatever the tables hold. A row
-# that somebody holds is not waited for: the sweep has other things to do, and comes back.
+# the index's order, which is right for a batch whatever the tables hold. A row that somebody holds is not waited for:
+# the sweep has other things to do, and comes back.
 LOOK_UP_BY_INDEX = """
     SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
     SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;

@@ -36,11 +36,20 @@ def children(pid: int) -> list[int]:
 
 def resident_bytes(pid: int) -> int:
     """How much memory it holds; 0 if it is gone."""
+    return _bytes(Path(f"/proc/{pid}/status"), "VmRSS:")
+
+
+def proportional_bytes(pid: int) -> int:
+    """The same, but of what several processes share, its part (PSS)."""
+    return _bytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
+
+
+def _bytes(file: Path, name: str) -> int:
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = file.read_text().splitlines()
     except OSError:
         return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
 
 class Program:
