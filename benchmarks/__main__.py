@@ -30,13 +30,16 @@ PARTS: dict[str, Part] = {
     "cold": cold.play,
 }
 
+WITHOUT_SMALLER = {"cold"}
+"""Parts that take as long in a quick run: it leaves them out, unless they are asked for."""
+
 
 def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     options = arguments()
     with tempfile.TemporaryDirectory(prefix="taskapp-benchmarks-", ignore_cleanup_errors=True) as directory:
         template = make_template(Path(directory, "template"))
-        for name in options.parts or PARTS:
+        for name in options.parts or [name for name in PARTS if not (options.quick and name in WITHOUT_SMALLER)]:
             command = f"python -m benchmarks {name}{' --quick' if options.quick else ''}"
             own = Path(directory, name)
             own.mkdir(mode=0o700)

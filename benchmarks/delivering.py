@@ -88,7 +88,7 @@ class Watch(Thread):
 
 
 def play(directory: Path, template: Path, *, is_quick: bool) -> Rows:
-    number, rounds = (2_000, 1) if is_quick else (20_000, 5)
+    number, rounds = (1_000, 1) if is_quick else (20_000, 5)
     each = number // rounds
     with Service(directory / "service", template=template) as service:
         service.start_sink()
@@ -108,7 +108,7 @@ def play(directory: Path, template: Path, *, is_quick: bool) -> Rows:
         commits = commits_of(service, each)
         watch.stop()
         unsettled = kill(service)
-    statements = statements_of(directory / "logged", template, 500)
+    statements = statements_of(directory / "logged", template, min(each, 500))
     undisturbed = without_waiting(directory / "no-fsync", template, each)
     ratios = [one.rate / other.rate for one, other in zip(ours, bare, strict=True)]
     memory = [

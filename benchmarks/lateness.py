@@ -62,8 +62,8 @@ def play(directory: Path, template: Path, *, is_quick: bool) -> Rows:
             owners = service.add_users(11)
             return [
                 ("Lateness at the mail server, with the default settings", "Figure", "Aim"),
-                *steady(service, mailbox, owners, seconds=15 if is_quick else 60),
-                *at_once(service, mailbox, owners, number=1_000 if is_quick else 10_000),
+                *steady(service, mailbox, owners, seconds=10 if is_quick else 60),
+                *at_once(service, mailbox, owners, number=500 if is_quick else 10_000),
             ]
     finally:
         shutil.rmtree(mailbox.directory)
