@@ -30,8 +30,8 @@ PARTS: dict[str, Part] = {
     "cold": cold.play,
 }
 
-WITHOUT_SMALLER = {"cold"}
-"""Parts that take as long in a quick run: it leaves them out, unless they are asked for."""
+NOT_QUICK = {"workers", "cold"}
+"""Parts that take some time however little they do: a quick run leaves them out, unless they are asked for."""
 
 
 def main() -> int:
@@ -39,7 +39,7 @@ def main() -> int:
     options = arguments()
     with tempfile.TemporaryDirectory(prefix="taskapp-benchmarks-", ignore_cleanup_errors=True) as directory:
         template = make_template(Path(directory, "template"))
-        for name in options.parts or [name for name in PARTS if not (options.quick and name in WITHOUT_SMALLER)]:
+        for name in options.parts or [name for name in PARTS if not (options.quick and name in NOT_QUICK)]:
             command = f"python -m benchmarks {name}{' --quick' if options.quick else ''}"
             own = Path(directory, name)
             own.mkdir(mode=0o700)

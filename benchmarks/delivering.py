@@ -61,11 +61,12 @@ HANDING_OVER = "SELECT count(*) FROM reminders_delivery WHERE status = 'leased' 
 
 @dataclass(frozen=True)
 class Delivered:
-    """E-mails a second, and milliseconds of processor time for each."""
+    """E-mails a second; milliseconds of processor time for each; and transactions of the database for each."""
 
     rate: float
     worker: float
     postgres: float = 0.0
+    commits: float = 0.0
 
 
 class Watch(Thread):
@@ -96,7 +97,7 @@ def play(directory: Path, template: Path, *, is_quick: bool) -> Rows:
         idle = {name: service.megabytes(name) for name in PROGRAMS}
         service.stop("celery-worker")
         service.stop("celery-beat")
-        backlog = number + each + 1_000  # the commits are counted apart, and some are left to be killed
+        backlog = number + 1_000  # some are left to be killed
         put_in(service, backlog)
         service.start("celery-beat")
         watch = Watch(service)
@@ -105,7 +106,6 @@ def play(directory: Path, template: Path, *, is_quick: bool) -> Rows:
         for _ in range(rounds):
             ours.append(deliver(service, each))
             bare.append(send_bare(service, each))
-        commits = commits_of(service, each)
         watch.stop()
         unsettled = kill(service)
     statements = statements_of(directory / "logged", template, min(each, 500))
@@ -127,7 +127,7 @@ def play(directory: Path, template: Path, *, is_quick: bool) -> Rows:
         ("PostgreSQL", spread([one.postgres for one in ours])),
         ("the bare script", spread([one.worker for one in bare])),
         ("statements for each, those of sweeps and of beat included", f"{statements:.2f}"),
-        ("commits for each, the same", f"{commits:.2f}"),
+        ("commits for each, the same", spread([one.commits for one in ours])),
         (
             f"unsettled after kill -9 of the worker and its {PROCESSES} children (aim: {PROCESSES} at most)",
             f"{unsettled}",
@@ -149,18 +149,22 @@ def deliver(service: Service, count: int, **environ: str) -> Delivered:
     began, before = service.sql("SELECT clock_timestamp()")[0][0], service.sql(SENT)[0][0]
     service.start("celery-worker", **environ)
     assert service.until(lambda: service.sql(SENT)[0][0] > before, within=60), "the worker does not send"
-    sent_before, worker, postgres = service.sql(SENT)[0][0], *costs(service)
+    sent_before, before_it = service.sql(SENT)[0][0], costs(service)
     pause(count / 600)  # looking takes its part of the machine
+    asked = 1
     while (sent := service.sql(SENT)[0][0]) < before + count:
+        asked += 1
         pause(0.2)
-    took = [after - at_first for after, at_first in zip(costs(service), (worker, postgres), strict=True)]
+    worker, postgres, commits = (now - then for now, then in zip(costs(service), before_it, strict=True))
     service.stop("celery-worker")
     all_sent, seconds = service.sql(WINDOW, (began,))[0]
-    return Delivered((all_sent - 1) / seconds, *(1000 * each / (sent - sent_before) for each in took))
+    each = 1 / (sent - sent_before)
+    return Delivered((all_sent - 1) / seconds, 1000 * worker * each, 1000 * postgres * each, (commits - asked) * each)
 
 
 def costs(service: Service) -> list[float]:
-    return [service.cpu_seconds(name) for name in ("celery-worker", "postgres")]
+    """Seconds of processor time of the worker and of PostgreSQL so far, and transactions that have ended."""
+    return [*(service.cpu_seconds(name) for name in ("celery-worker", "postgres")), service.sql(COMMITS)[0][0]]
 
 
 def send_bare(service: Service, count: int) -> Delivered:
@@ -179,23 +183,6 @@ def send_bare(service: Service, count: int) -> Delivered:
     took = time.monotonic() - began
     assert not any(sender.returncode for sender in senders)
     return Delivered(count / took, 1000 * sum(map(float, said)) / count)
-
-
-def commits_of(service: Service, count: int) -> float:
-    """Transactions of the database for each e-mail, as it counts them itself, without our own questions."""
-    asked = 0
-
-    def ask(statement: str) -> int:
-        nonlocal asked
-        asked += 1
-        return int(service.sql(statement)[0][0])
-
-    before, sent_before = ask(COMMITS), ask(SENT)
-    service.start("celery-worker")
-    assert service.until(lambda: ask(SENT) >= sent_before + count, within=60), "the worker does not send"
-    service.stop("celery-worker")
-    commits, sent = ask(COMMITS) - before, ask(SENT) - sent_before
-    return (commits - asked) / sent
 
 
 def without_waiting(directory: Path, template: Path, count: int) -> Delivered:
