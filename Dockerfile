@@ -8,8 +8,8 @@ ENV PATH=/venv/bin:$PATH
 WORKDIR /app
 
 # Before the code, so that a change of the code leaves this layer as it is.
-COPY requirements.txt .
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps --compile -r requirements.txt
+COPY requirements.txt requirements-s3.txt ./
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps --compile -r requirements.txt -r requirements-s3.txt
 
 COPY . .
 # The settings want an environment; nothing of this one stays, since the image below begins anew.

@@ -34,7 +34,9 @@ bench: install ## Measure, and write docs/benchmarks.md (15 minutes; BENCH=quick
 # What run-time packages may be licensed under. LGPL: psycopg and python-crontab, used as they are and replaceable.
 LICENCES := MIT;MIT License;MIT-0;MIT OR Apache-2.0;BSD License;BSD-3-Clause;PSF-2.0;LGPL-3.0-only;LGPLv3
 LICENCES := $(LICENCES);Apache-2.0;Apache Software License;Apache Software License; BSD License;BSD 3-Clause OR Apache-2.0
-LICENCES := $(LICENCES);Apache-2.0 OR BSD-2-Clause;Apache-2.0 AND BSD-2-Clause
+LICENCES := $(LICENCES);Apache-2.0 OR BSD-2-Clause;Apache-2.0 AND BSD-2-Clause;MIT-CMU
+# pypdfium2: its wheel holds PDFium and what that is made with, under permissive licences whose texts come along.
+LICENCES := $(LICENCES);BSD-3-Clause, Apache-2.0, dependency licenses
 
 # One line for each check; what a check said follows only where it failed. The settings are read, but no server is asked.
 check: install ## Lint, format, types, import contract, migrations, schema, licences, pins
@@ -51,13 +53,13 @@ check: install ## Lint, format, types, import contract, migrations, schema, lice
 	check "migrations (makemigrations --check)" python manage.py makemigrations --check --dry-run; \
 	check "schema (spectacular)" python manage.py spectacular --validate --fail-on-warn --file /dev/null; \
 	check "licences (pip-licenses)" pip-licenses --from=mixed --allow-only="$(LICENCES)" \
-	    --packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.txt); \
+	    --packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.txt requirements-s3.txt); \
 	check "pins (pip)" python -m pip install --dry-run --no-index --no-deps --disable-pip-version-check --quiet \
-	    -r requirements.in -r requirements-dev.in; \
+	    -r requirements.in -r requirements-s3.in -r requirements-dev.in; \
 	test -z "$$failed"
 
 lock: ## Turn the requirements*.in files into the hashed pins beside them (needs uv)
-	@for name in requirements requirements-embedded requirements-dev; do \
+	@for name in requirements requirements-embedded requirements-s3 requirements-dev; do \
 	    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	        "$$name.in" -o "$$name.txt" || exit 1; \
 	done

@@ -4,6 +4,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from django.core.validators import ProhibitNullCharactersValidator
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.validators import (
@@ -84,3 +85,16 @@ class InstantField(serializers.DateTimeField):
         if not isinstance(value, str | datetime):
             self.fail("type")
         return super().to_internal_value(value)
+
+
+@extend_schema_field({
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"at": {"type": "string", "format": "date-time"}, "step": {"type": "string"}},
+        "required": ["at", "step"],
+        "additionalProperties": True,
+    },
+})  # fmt: skip
+class HistoryField(serializers.JSONField):
+    """The steps that a row has taken, oldest first."""

@@ -30,7 +30,7 @@ import sys, time
 import smtplib
 from datetime import UTC, datetime
 from django.conf import settings
-from reminders.channels.base import Message
+from reminders.channels.base import DueSoon
 from reminders.channels.mime import compose
 count, number = {count}, {number}
 due = datetime(2026, 11, 25, 17, 30, tzinfo=UTC)
@@ -40,7 +40,7 @@ sys.stdin.readline()
 began = time.process_time()
 for one in range(count):
     name = f"{{number}}-{{one}}"
-    mail = compose(Message(
+    mail = compose(DueSoon(
         to=f"owner{{one % 1000}}@example.org", message_id=f"<{{name}}@example.org>", title=f"task {{name}}",
         description="", due_at=due, all_day=False, zone="UTC", task_url=f"{{settings.PUBLIC_URL}}/tasks/{{one}}/",
         unsubscribe_url=f"{{settings.PUBLIC_URL}}/unsubscribe/?token=0123456789abcdef0123456789abcdef",

@@ -3,10 +3,11 @@
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from socket import gethostname
 from typing import Any, NoReturn
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import psycopg
 from environs import EnvError, FileAwareEnv, validate
@@ -57,6 +58,8 @@ SCHEDULERS = {"schedules.scheduler:LedgerScheduler", "django_celery_beat.schedul
 at_least_zero = validate.Range(min=0, error="must be a whole number of 0 or more.")
 at_least_one = validate.Range(min=1, error="must be a whole number of 1 or more.")
 at_least_ten = validate.Range(min=10, error="must be a whole number of 10 or more.")
+# Of which 40 % must fit into CELERY_TASK_SOFT_TIME_LIMIT (attachments/scanning.py).
+lease_of_a_job = validate.Range(min=1, max=200, error="must be a whole number from 1 to 200.")
 port = validate.Range(min=1, max=65535, error="must be a port number from 1 to 65535.")
 
 
@@ -164,3 +167,68 @@ def public_url(url: str) -> str:
     if parts is None or parts.scheme not in {"http", "https"} or parts.path.strip("/"):
         refuse("PUBLIC_URL must be the address in the browser without a path, such as https://tasks.example.org.")
     return url.rstrip("/")
+
+
+def virus_scanner(url: str) -> dict[str, Any]:
+    """Where clamd listens: a path, or a host and a port (attachments.clamd.Address)."""
+    if url.startswith("unix:///") and not url.endswith("/"):
+        return {"path": url.removeprefix("unix://")}
+    parts = parts_of(url)
+    if parts is None or parts.scheme != "tcp" or parts.path.strip("/"):
+        refuse("CLAMD_URL must be unix:///run/clamav/clamd.ctl or tcp://host:3310.")
+    return {"host": parts.hostname, "port": parts.port or 3310}
+
+
+def attachment_storage(url: str, directory: Path) -> dict[str, Any]:
+    """Django's STORAGES entry for attachments: a directory without a URL, else a bucket that speaks S3.
+
+    s3://key:secret@endpoint.example.org/bucket?region=eu-1; s3+http:// for an endpoint without TLS. Without a key the
+    machine's own credentials are used.
+    """
+    if url:
+        return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": bucket(url)}
+    options = {"location": directory, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
+    return {"BACKEND": "attachments.files.DurableFileSystemStorage", "OPTIONS": options}
+
+
+def bucket(url: str) -> dict[str, Any]:
+    """The options of django-storages' S3Storage."""
+    parts = parts_of(url)
+    name = parts.path.strip("/") if parts else ""
+    given = dict(parse_qsl(parts.query, keep_blank_values=True)) if parts else {}
+    if parts is None or parts.scheme not in {"s3", "s3+http"} or not name or "/" in name or given.keys() - {"region"}:
+        refuse(
+            "ATTACHMENT_STORAGE_URL must be s3://key:secret@endpoint.example.org/bucket?region=eu-1, "
+            "with key and secret percent-encoded."
+        )
+    if bool(parts.username) != bool(parts.password):
+        refuse("ATTACHMENT_STORAGE_URL must have both a key and a secret, or neither.")
+    if find_spec("storages") is None or find_spec("boto3") is None:
+        refuse("ATTACHMENT_STORAGE_URL needs what requirements-s3.txt lists: pip install -r requirements-s3.txt.")
+    from boto3.s3.transfer import TransferConfig  # noqa: PLC0415 (optional, and slow to import)
+    from botocore.config import Config  # noqa: PLC0415
+
+    return {
+        "bucket_name": name,
+        "endpoint_url": f"{'https' if parts.scheme == 's3' else 'http'}://{parts.netloc.rpartition('@')[2]}",
+        "access_key": unquote(parts.username) if parts.username else None,
+        "secret_key": unquote(parts.password) if parts.password else None,
+        "region_name": given.get("region") or None,
+        "default_acl": None,
+        "file_overwrite": True,  # keys are random: asking first whether one is taken would only cost a request
+        "object_parameters": {"ContentType": "application/octet-stream"},  # never what the uploader says it is
+        "max_memory_size": 2**20,  # of what is read; the rest goes to the disk
+        # One request for each file, since of one that is sent in parts some can stay behind unseen. No threads.
+        "transfer_config": TransferConfig(multipart_threshold=5 * 2**30, use_threads=False, num_download_attempts=2),
+        "client_config": Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            # A bucket that does not answer holds a web thread for half a minute: twice, each with its own patience.
+            connect_timeout=3,
+            read_timeout=15,
+            retries={"mode": "standard", "total_max_attempts": 2},
+            # The checksums that botocore adds by itself are unknown to some servers that speak S3; we have our own.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    }

@@ -13,7 +13,8 @@ from config.problems import is_api, problem_page
 class LimitsMiddleware:
     """Answers to what no view should meet, before anything reads it.
 
-    A body over MAX_BODY_BYTES is 413; one without a length is not read at all, since Django takes it for empty.
+    A body over MAX_BODY_BYTES is 413, or a form with files over MAX_UPLOAD_BYTES; one without a length is not read at
+    all, since Django takes it for empty.
     NUL, which PostgreSQL cannot store and a query therefore cannot ask for, is 404 in a path and 400 in a query
     or a cookie.
     """
@@ -22,8 +23,9 @@ class LimitsMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if has_long_body(request):
-            return refusal(request, 413, f"The body is larger than {settings.MAX_BODY_BYTES // 2**20} MB.")
+        most = most_bytes(request)
+        if has_longer_body(request, most):
+            return refusal(request, 413, f"The body is larger than {most // 2**20} MB.")
         if "\0" in request.path:
             return not_found(request, Http404())
         for name, values in [*request.GET.lists(), *((name, [text]) for name, text in request.COOKIES.items())]:
@@ -39,10 +41,14 @@ class SafeRedirectMiddleware(CommonMiddleware):
         return request.method in {"GET", "HEAD"} and super().should_redirect_with_slash(request)
 
 
-def has_long_body(request: HttpRequest) -> bool:
+def most_bytes(request: HttpRequest) -> int:
+    has_files = request.content_type == "multipart/form-data"
+    return settings.MAX_UPLOAD_BYTES if has_files else settings.MAX_BODY_BYTES
+
+
+def has_longer_body(request: HttpRequest, most: int) -> bool:
     length = request.META.get("CONTENT_LENGTH") or "0"
-    digits = len(str(settings.MAX_BODY_BYTES))
-    return length.isdecimal() and (len(length) > digits or int(length) > settings.MAX_BODY_BYTES)
+    return length.isdecimal() and (len(length) > len(str(most)) or int(length) > most)
 
 
 def refusal(request: HttpRequest, status: int, text: str, *, field: str = "") -> HttpResponse:

@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from attachments import metrics as attachments_metrics
 from reminders import metrics as reminders_metrics
 from schedules import metrics as schedules_metrics
 
@@ -25,11 +26,11 @@ class Counted(Collector):
 
 
 class Standing(Collector):
-    """How reminders and schedules stand. A database that is down leaves the counts readable."""
+    """How reminders, attachments and schedules stand. A database that is down leaves the counts readable."""
 
     def collect(self) -> Iterator[Metric]:
         try:
-            yield from [*reminders_metrics.gauges(), *schedules_metrics.gauges()]
+            yield from [*reminders_metrics.gauges(), *attachments_metrics.gauges(), *schedules_metrics.gauges()]
         except AnyDatabaseError:
             return
 

@@ -38,11 +38,14 @@ DESCRIPTIONS = {
     404: "There is no such thing, or it is not yours.",
     406: "None of the formats in Accept is on offer.",
     409: "It is not in a state in which this can be done.",
+    411: "The body has no Content-Length.",
     412: "It has changed since the version in If-Match.",
     413: "The body is too large.",
-    415: "The body is not JSON.",
+    415: "The body is not of a type that is taken here.",
+    416: "Nothing of the file lies in the range.",
     422: "The Idempotency-Key was used with other content.",
     429: "Too many attempts; Retry-After says when to come again.",
+    503: "The storage of files does not answer.",
 }
 
 

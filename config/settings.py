@@ -48,6 +48,14 @@ HISTORY_DAYS = env.int("HISTORY_DAYS", 90, validate=environment.at_least_one)
 TOMBSTONE_DAYS = env.int("TOMBSTONE_DAYS", 30, validate=environment.at_least_one)
 RESULT_DAYS = env.int("RESULT_DAYS", 7, validate=environment.at_least_one)
 RUN_DAYS = env.int("RUN_DAYS", 30, validate=environment.at_least_one)
+ATTACHMENT_MAX_MB = env.int("ATTACHMENT_MAX_MB", 10, validate=environment.at_least_one)
+ATTACHMENT_QUOTA_MB = env.int("ATTACHMENT_QUOTA_MB", 1000, validate=environment.at_least_one)
+ATTACHMENTS_PER_TASK = env.int("ATTACHMENTS_PER_TASK", 20, validate=environment.at_least_one)
+ATTACHMENT_LEASE_SECONDS = env.int("ATTACHMENT_LEASE_SECONDS", 60, validate=environment.lease_of_a_job)
+ATTACHMENT_MAX_ATTEMPTS = env.int("ATTACHMENT_MAX_ATTEMPTS", 10, validate=environment.at_least_one)
+ATTACHMENT_STORAGE_URL = env.str("ATTACHMENT_STORAGE_URL", "")
+CLAMD_URL = env.str("CLAMD_URL", "")
+SCAN_POLICY = env.str("SCAN_POLICY", "required", validate=environment.one_of({"required", "off"}, "required or off"))
 WEB_THREADS = env.int("WEB_THREADS", 4, validate=environment.at_least_one)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 2, validate=environment.at_least_one)
 DATABASE_PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", True)
@@ -65,6 +73,10 @@ if "@" not in parseaddr(EMAIL_FROM)[1]:
     environment.refuse("EMAIL_FROM must be an address, such as Taskapp <reminders@example.org>.")
 MAIL_SERVER = environment.mail_server(EMAIL_URL) if EMAIL_URL else None
 OUTBOX_DIR = DATA_DIR / "outbox"
+CLAMD = environment.virus_scanner(CLAMD_URL) if CLAMD_URL else None
+ATTACHMENT_MAX_BYTES = ATTACHMENT_MAX_MB * 2**20
+ATTACHMENT_QUOTA_BYTES = ATTACHMENT_QUOTA_MB * 2**20
+UPLOAD_DIR = DATA_DIR / "uploads"
 
 if "*" in ALLOWED_HOSTS and not DEBUG:
     environment.refuse("ALLOWED_HOSTS=* would let anybody choose the host in links; name the hosts, comma-separated.")
@@ -100,6 +112,7 @@ INSTALLED_APPS = [
     "work",
     "accounts",
     "taskapp",
+    "attachments",
     "reminders",
     "schedules",
 ]
@@ -167,6 +180,7 @@ WHITENOISE_USE_FINDERS = not _IS_COLLECTED
 WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "attachments": environment.attachment_storage(ATTACHMENT_STORAGE_URL, DATA_DIR / "attachments"),
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if STATIC_ROOT
@@ -211,6 +225,8 @@ SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 MAX_BODY_BYTES = 10 * 1024 * 1024
+MAX_UPLOAD_BYTES = ATTACHMENT_MAX_BYTES + 64 * 1024  # the file, and what a form has around it
+FILE_UPLOAD_HANDLERS = ["attachments.receiving.ReceivingHandler"]
 
 # --- API -----------------------------------------------------------------------------------------------------
 
@@ -254,6 +270,10 @@ SPECTACULAR_SETTINGS = {
         "DeliveryStatus": "reminders.models.Delivery.Status",
         "RunStatus": "schedules.models.RunStatus",
         "RunKind": "schedules.models.RunKind",
+        "AttachmentState": "attachments.models.Attachment.State",
+        "StageStatus": "attachments.models.Stage.Status",
+        "ScanVerdict": "attachments.models.Scan.Verdict",
+        "ThumbnailSize": "attachments.models.Thumbnail.Size",
     },
 }
 
@@ -269,9 +289,13 @@ CELERY_RESULT_EXPIRES = None
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_ENABLE_UTC = True
 CELERY_TASK_DEFAULT_QUEUE = "celery"
-# Sending has a queue of its own, so that a sweep does not wait behind it; a worker without -Q takes from both in turn.
-CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("celery", "deliver")]
-CELERY_TASK_ROUTES = {"reminders.deliver": {"queue": "deliver", "routing_key": "deliver"}}
+# Sending has a queue of its own, so that a sweep does not wait behind it, and so have files; a worker without -Q takes
+# from all in turn.
+CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("celery", "deliver", "files")]
+CELERY_TASK_ROUTES = {
+    "reminders.deliver": {"queue": "deliver", "routing_key": "deliver"},
+    "attachments.process": {"queue": "files", "routing_key": "files"},
+}
 # A message says only "there is work", so losing one costs lateness, and a worker that holds an unacknowledged
 # message when the broker goes away exits or goes deaf (kombu 5.7). Acknowledge early, fetch nothing ahead.
 CELERY_TASK_ACKS_LATE = False
@@ -302,6 +326,7 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 SCHEDULE_WAKE_SOURCES = {
     "due-soon-reminders": "reminders.wake.is_tick_wanted",
     "prune-reminders": "reminders.pruning.is_more_wanted",
+    "process-attachments": "attachments.wake.is_tick_wanted",
 }
 SCHEDULE_WAKE_INTERVAL_SECONDS = 0.5
 

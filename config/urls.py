@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import DefaultRouter
 
 from accounts.api import MeView, TokenViewSet
+from attachments.api import AttachmentViewSet, TaskAttachmentViewSet
 from config import health
 from config.errors import bad_request, not_found, permission_denied, server_error
 from config.home import home
@@ -19,6 +20,8 @@ from taskapp.api import TagViewSet, TaskViewSet
 
 api = DefaultRouter()
 api.register("tasks", TaskViewSet, basename="task")
+api.register("tasks/(?P<id>[0-9]+)/attachments", TaskAttachmentViewSet, basename="task-attachment")
+api.register("attachments", AttachmentViewSet, basename="attachment")
 api.register("tags", TagViewSet, basename="tag")
 api.register("reminders", ReminderViewSet, basename="reminder")
 api.register("deliveries", DeliveryViewSet, basename="delivery")

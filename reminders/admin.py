@@ -5,15 +5,14 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from reminders import services
 from reminders.channels import CHANNELS
 from reminders.models import Delivery, Reminder, ReminderRule
 from taskapp.models import Task
-from work.large_tables import LATEST, LargeTableAdmin, latest, users_named
+from work.large_tables import LATEST, latest, users_named
+from work.machine_rows import MachineOwned
 
 
 @admin.register(ReminderRule)
@@ -22,44 +21,6 @@ class ReminderRuleAdmin(admin.ModelAdmin):
     list_filter = ["kind", "is_enabled"]
     list_select_related = ["owner", "task"]
     autocomplete_fields = ["owner", "task"]
-
-
-class MachineOwned(LargeTableAdmin):
-    """Rows that people read and the machine writes."""
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fields
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Opening shows it read-only; the list with its actions is for those who may change."""
-        return obj is None and super().has_change_permission(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Not on their own pages; along with the user whose tasks they are about, yes."""
-        on_own_page = f"{self.opts.app_label}_{self.opts.model_name}_" in str(request.resolver_match)
-        return not on_own_page and super().has_delete_permission(request, obj)
-
-    @admin.display(description="History")
-    def passport(self, row: Any) -> SafeString:
-        """Every step with its moment and facts."""
-        return format_html(
-            "<ol>{}</ol>",
-            format_html_join(
-                "",
-                "<li>{} <strong>{}</strong> {}</li>",
-                (
-                    (
-                        entry["at"][:19].replace("T", " "),
-                        entry["step"],
-                        ", ".join(f"{k}: {v}" for k, v in entry.items() if k not in {"at", "step"}),
-                    )
-                    for entry in row.history
-                ),
-            ),
-        )
 
 
 @admin.register(Reminder)
@@ -131,10 +92,10 @@ class DeliveryAdmin(MachineOwned):
     list_filter = ["status", "unknown_outcome", ChannelFilter]
     search_fields = ["=message_id", "recipient__username", "reminder__task__title"]
     search_help_text = f"A whole Message-ID; a recipient's name; or a title, among the latest {LATEST:,} tasks"
-    list_select_related = ["reminder__task", "recipient"]
+    list_select_related = ["reminder__task", "attachment__task", "recipient"]
     fields = [
-        "reminder", "task", "recipient", "address", "channel", "status", "reason", "attempts", "not_before", "sent_at",
-        "message_id", "unknown_outcome", "lease_worker", "lease_until", "passport",
+        "reminder", "attachment", "task", "recipient", "address", "channel", "status", "reason", "attempts",
+        "not_before", "sent_at", "message_id", "unknown_outcome", "lease_worker", "lease_until", "passport",
     ]  # fmt: skip
     actions = ["retry"]
 
@@ -148,11 +109,11 @@ class DeliveryAdmin(MachineOwned):
 
     @admin.display(description="Task", ordering="reminder__task__title")
     def task_title(self, delivery: Delivery) -> str:
-        return Truncator(delivery.reminder.task.title).chars(80)
+        return Truncator(delivery.task.title).chars(80)
 
     @admin.display(description="Task")
     def task(self, delivery: Delivery) -> Task:
-        return delivery.reminder.task
+        return delivery.task
 
     @admin.action(description="Retry now", permissions=["change"])
     def retry(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.unsubscribe import unsubscribe_url
-from reminders.channels.base import Message
+from reminders.channels.base import DueSoon, InfectedFile, Message
 from reminders.models import Delivery
 from taskapp.models import Task
 from work.claims import NO_LEASE, Holder, release
@@ -36,13 +36,15 @@ LONG_AGO_SECONDS = 1.0
 NOT_THE_OWNER = "the task belongs to somebody else now"
 
 QUEUE_FOR_OWNER = """
-    INSERT INTO reminders_delivery (reminder_id, recipient_id, channel, status, history)
-    SELECT reminder.id, task.owner_id, delivery.channel, 'queued', work_note('[]', 'queued', '{}')
+    INSERT INTO reminders_delivery (reminder_id, attachment_id, recipient_id, channel, status, history)
+    SELECT delivery.reminder_id, delivery.attachment_id, task.owner_id, delivery.channel, 'queued',
+           work_note('[]', 'queued', '{}')
     FROM reminders_delivery AS delivery
-    JOIN reminders_reminder AS reminder ON reminder.id = delivery.reminder_id
-    JOIN taskapp_task AS task ON task.id = reminder.task_id
+    LEFT JOIN reminders_reminder AS reminder ON reminder.id = delivery.reminder_id
+    LEFT JOIN attachments_attachment AS attachment ON attachment.id = delivery.attachment_id
+    JOIN taskapp_task AS task ON task.id = coalesce(reminder.task_id, attachment.task_id)
     WHERE delivery.id = %(id)s
-    ON CONFLICT (reminder_id, recipient_id, channel) DO NOTHING
+    ON CONFLICT DO NOTHING
 """
 
 # Locks only the delivery. `why` is empty when the message may go. `IS NOT DISTINCT FROM` and the number said twice keep
@@ -59,12 +61,17 @@ RENEWED = f"""
         content = CASE WHEN delivery.unknown_outcome THEN delivery.content ELSE checked.content END
     FROM (
         SELECT own.id, task.id AS task_id, account.email,
-               greatest(reminder.remind_at, reminder.created_at) AS wanted_at,
-               jsonb_build_object('title', task.title, 'description', task.description, 'due_at', task.due_at,
-                                  'all_day', task.all_day, 'zone', task.timezone) AS content,
+               coalesce(greatest(reminder.remind_at, reminder.created_at), own.created_at) AS wanted_at,
+               CASE WHEN reminder.id IS NULL
+                    THEN jsonb_build_object('title', task.title, 'file', attachment.name, 'found', attachment.reason)
+                    ELSE jsonb_build_object('title', task.title, 'description', task.description,
+                                            'due_at', task.due_at, 'all_day', task.all_day, 'zone', task.timezone)
+                    END AS content,
                CASE WHEN task.deleted_at IS NOT NULL THEN 'the task was deleted'
-                    WHEN task.status = 'done' THEN 'the task was done'
-                    WHEN task.due_at IS NULL THEN 'the due date was removed'
+                    WHEN attachment.deleted_at IS NOT NULL THEN 'the file was deleted'
+                    WHEN attachment.state <> 'infected' THEN 'the file is not quarantined any more'
+                    WHEN task.status = 'done' AND reminder.id IS NOT NULL THEN 'the task was done'
+                    WHEN task.due_at IS NULL AND reminder.id IS NOT NULL THEN 'the due date was removed'
                     WHEN task.due_at <> reminder.due_at THEN 'the due date was moved'
                     WHEN task.owner_id <> own.recipient_id THEN '{NOT_THE_OWNER}'
                     WHEN NOT account.is_active THEN 'the account is inactive'
@@ -85,8 +92,9 @@ RENEWED = f"""
                     WHEN account.email = '' THEN 'no address'
                     ELSE '' END AS why
         FROM reminders_delivery AS own
-        JOIN reminders_reminder AS reminder ON reminder.id = own.reminder_id
-        JOIN taskapp_task AS task ON task.id = reminder.task_id
+        LEFT JOIN reminders_reminder AS reminder ON reminder.id = own.reminder_id
+        LEFT JOIN attachments_attachment AS attachment ON attachment.id = own.attachment_id
+        JOIN taskapp_task AS task ON task.id = coalesce(reminder.task_id, attachment.task_id)
         JOIN auth_user AS account ON account.id = own.recipient_id
         LEFT JOIN accounts_preference AS preference ON preference.user_id = account.id
         WHERE own.id = %(id)s {{only_if}}
@@ -154,14 +162,15 @@ class Letter:
         return {"seconds_late": round(self.late_now, 1), "to": self.address}
 
     def message(self) -> Message:
-        content = {**self.content, "due_at": datetime.fromisoformat(self.content["due_at"])}
-        return Message(
-            to=self.address,
-            message_id=self.message_id,
-            task_url=f"{settings.PUBLIC_URL}/tasks/{self.task_id}/",
-            unsubscribe_url=unsubscribe_url(self.recipient_id),
-            **content,
-        )
+        envelope: dict[str, Any] = {
+            "to": self.address, "message_id": self.message_id,
+            "task_url": f"{settings.PUBLIC_URL}/tasks/{self.task_id}/",
+            "unsubscribe_url": unsubscribe_url(self.recipient_id),
+        }  # fmt: skip
+        if "file" in self.content:
+            return InfectedFile(**envelope, **self.content)
+        content: dict[str, Any] = {**self.content, "due_at": datetime.fromisoformat(self.content["due_at"])}
+        return DueSoon(**envelope, **content)
 
 
 def lease() -> timedelta:

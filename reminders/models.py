@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db import models
 from django.db.models.functions import Greatest, Now
 
+from attachments.models import Attachment
 from taskapp.models import Task
 from work.models import Leased
 
@@ -153,7 +154,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
 
 class Delivery(Leased):
-    """One reminder to one recipient over one channel."""
+    """One reminder, or the news of one infected file, to one recipient over one channel."""
 
     class Status(models.TextChoices):
         """Who moves a delivery out of each state.
@@ -173,7 +174,13 @@ class Delivery(Leased):
         FAILED = "failed", "Failed"
         SUPPRESSED = "suppressed", "Suppressed"
 
-    reminder = models.ForeignKey(Reminder, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
+    reminder = models.ForeignKey(
+        Reminder, on_delete=models.CASCADE, related_name="deliveries", null=True, blank=True, db_index=False
+    )
+    attachment = models.ForeignKey(
+        Attachment, on_delete=models.CASCADE, related_name="deliveries", null=True, blank=True, db_index=False,
+        help_text="The infected file that this is about, where it is about no reminder.",
+    )  # fmt: skip
     recipient = models.ForeignKey(User, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
     channel = models.CharField(max_length=20, default="email")
     status = models.CharField(max_length=20, choices=Status, default=Status.QUEUED)
@@ -200,6 +207,16 @@ class Delivery(Leased):
         constraints = [
             models.UniqueConstraint(
                 fields=["reminder", "recipient", "channel"], name="delivery_unique_reminder_recipient_channel"
+            ),
+            models.UniqueConstraint(
+                fields=["attachment", "recipient", "channel"],
+                name="delivery_unique_attachment_recipient_channel",
+                condition=models.Q(attachment__isnull=False),
+            ),
+            models.CheckConstraint(
+                condition=models.Q(reminder__isnull=False, attachment__isnull=True)
+                | models.Q(reminder__isnull=True, attachment__isnull=False),
+                name="delivery_about_one_thing",
             ),
             models.CheckConstraint(
                 condition=models.Q(status__in=["queued", "leased", "sent", "failed", "suppressed"]),
@@ -242,3 +259,16 @@ class Delivery(Leased):
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
+
+    @property
+    def task(self) -> Task:
+        """What it is about, by way of its reminder or its attachment."""
+        about = self.reminder or self.attachment
+        assert about is not None  # noqa: S101 (delivery_about_one_thing)
+        return about.task
+
+    @property
+    def task_id(self) -> int:
+        about = self.reminder or self.attachment
+        assert about is not None  # noqa: S101 (as above)
+        return about.task_id

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, OuterRef
 
+from attachments.models import Attachment
 from reminders.channels.outbox import clear
 from reminders.models import Reminder
 from reminders.wake import SWEEP_QUEUE
@@ -73,7 +74,8 @@ MORE = "reminders.prune"
 def prune(*, history: timedelta, tombstones: timedelta) -> dict[str, int]:
     """Delete reminders whose due date is longer ago than `history`, and tasks deleted longer ago than `tombstones`.
 
-    A deleted task stays, out of sight, while there is a history of its reminders: deleting a task does not erase that.
+    A deleted task stays, out of sight, while there is a history of its reminders, which deleting a task does not erase,
+    and while a file of it is quarantined.
     """
     end = monotonic() + BUDGET_SECONDS
     counts = {
@@ -109,8 +111,11 @@ def prune_reminders(over: str, *, older_than: timedelta, end: float) -> int:
 
 
 def purge_untold_tasks(*, older_than: timedelta) -> int:
+    """Of neither reminders nor quarantined files, which an administrator has still to decide on."""
     told_of = Exists(Reminder.objects.filter(task=OuterRef("pk")))
-    return purge_tombstones(older_than=older_than, among=Task.objects.filter(~told_of), limit=BATCH)
+    quarantined = Attachment.objects.stored().filter(task=OuterRef("pk"), state__in=Attachment.QUARANTINED)
+    among = Task.objects.filter(~told_of, ~Exists(quarantined))
+    return purge_tombstones(older_than=older_than, among=among, limit=BATCH)
 
 
 def in_batches(delete: Callable[[], int], *, end: float) -> int:

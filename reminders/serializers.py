@@ -1,31 +1,9 @@
 """Reminders and deliveries as JSON."""
 
-from typing import Any
-
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from accounts.fields import HistoryField
 from reminders.models import Delivery, Reminder
-
-
-class HistoryEntrySerializer(serializers.Serializer[Any]):
-    """One step: when, what, and facts that depend on the step."""
-
-    at = serializers.DateTimeField()
-    step = serializers.CharField()
-
-
-@extend_schema_field({
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {"at": {"type": "string", "format": "date-time"}, "step": {"type": "string"}},
-        "required": ["at", "step"],
-        "additionalProperties": True,
-    },
-})  # fmt: skip
-class HistoryField(serializers.JSONField):
-    """The steps that a row has taken, oldest first."""
 
 
 class ReminderSerializer(serializers.ModelSerializer[Reminder]):
@@ -39,15 +17,15 @@ class ReminderSerializer(serializers.ModelSerializer[Reminder]):
 
 
 class DeliverySerializer(serializers.ModelSerializer[Delivery]):
-    task = serializers.IntegerField(source="reminder.task_id", read_only=True)
+    task = serializers.IntegerField(source="task_id", read_only=True)
     recipient = serializers.SerializerMethodField(help_text="The address: of the last attempt, else the one on file.")
     history = HistoryField(read_only=True)
 
     class Meta:
         model = Delivery
         fields = [
-            "id", "reminder", "task", "recipient", "channel", "status", "reason", "attempts", "not_before", "sent_at",
-            "message_id", "unknown_outcome", "history",
+            "id", "reminder", "attachment", "task", "recipient", "channel", "status", "reason", "attempts",
+            "not_before", "sent_at", "message_id", "unknown_outcome", "history",
         ]  # fmt: skip
         read_only_fields = fields
 

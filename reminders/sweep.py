@@ -1,6 +1,7 @@
 """One run of `reminders.send_due_soon`: everything between a changed task and a message for a worker.
 
     Task ──trigger──▶ TaskChange ──plan──▶ Reminder ──dispatch──▶ Delivery ──ring──▶ reminders.deliver
+    Attachment, infected ──────────────────────────────────tell─────▲
 
 Safe to run at any time, twice at once, or by hand: each part moves rows by compare-and-set, and what one run
 leaves, the next finds. Plans and dispatches take turns, so that neither waits behind a backlog of the other.
@@ -21,6 +22,7 @@ from reminders.delivering import patience
 from reminders.dispatching import dispatch
 from reminders.last_check import lease
 from reminders.models import Delivery, Reminder, RuleChange
+from reminders.telling import tell
 from work import bell, breaker
 from work.claims import rescue
 from work.failpoints import reached
@@ -43,23 +45,23 @@ log = structlog.get_logger("reminders")
 def send_due_soon(*, budget: float = BUDGET_SECONDS) -> Counts:
     """Plan, dispatch, rescue and ring until nothing is left to do, or `budget` seconds have passed.
 
-    Returns {"changes", "planned", "cancelled", "dispatched", "rescued", "rung"}.
+    Returns {"changes", "planned", "cancelled", "dispatched", "told", "rescued", "rung"}.
     """
     end_waits_of_another_clock()
     bell.answer(BELL)
     reached("sweep begun")
-    counts: Counts = dict.fromkeys(("changes", "planned", "cancelled", "dispatched"), 0)
+    counts: Counts = dict.fromkeys(("changes", "planned", "cancelled", "dispatched", "told"), 0)
     counts["rescued"] = rescue_lost_deliveries()
     counts["rung"] = 0
     end, idle = monotonic() + budget, 0
     while monotonic() < end:
-        done = {**unless_crossed(planning.plan), **unless_crossed(dispatch)}
+        done = {**unless_crossed(planning.plan), **unless_crossed(dispatch), **unless_crossed(tell)}
         idle = 0 if any(done.values()) else idle + 1
         if idle == 2 or (idle and not RuleChange.objects.exists()):
             break
         for name, count in done.items():
             counts[name] += count
-        if done.get("dispatched"):
+        if done.get("dispatched") or done.get("told"):
             counts["rung"] += ring_for_deliveries()
     if not counts["rung"]:
         counts["rung"] = ring_for_deliveries()

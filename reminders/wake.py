@@ -28,6 +28,7 @@ NEXT = """
         (SELECT at FROM reminders_taskchange ORDER BY id LIMIT 1),                       -- index: primary key
         (SELECT at FROM reminders_rulechange ORDER BY id LIMIT 1),                       -- index: primary key
         (SELECT min(remind_at) FROM reminders_reminder WHERE status = 'planned'),        -- index: reminder_planned
+        (SELECT min(created_at) FROM attachments_attachment WHERE is_untold),            -- index: attachment_untold
         (SELECT min(lease_until) FROM reminders_delivery WHERE status = 'leased'),       -- index: delivery_leased
         (SELECT greatest(min(not_before), (SELECT open_until FROM breaker))
            FROM reminders_delivery WHERE status = 'queued'),                             -- index: delivery_queued

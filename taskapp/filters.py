@@ -30,6 +30,16 @@ class InstantFilter(filters.IsoDateTimeFilter):  # type: ignore[misc]
     field_class = InstantFormField
 
 
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": 2**63 - 1})
+class IdFilter(filters.NumberFilter):  # type: ignore[misc]
+    """A whole number, where NumberFilter takes 1.5 for 1."""
+
+    field_class = forms.IntegerField
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=2**63 - 1, **kwargs)
+
+
 class TaskFilter(filters.FilterSet):  # type: ignore[misc]
     status = filters.MultipleChoiceFilter(choices=Task.Status.choices)
     priority = filters.MultipleChoiceFilter(choices=Task.Priority.choices)

@@ -13,7 +13,7 @@ from redis import Redis
 from launcher import binaries, ports
 from tests.waiting import eventually
 
-QUEUES = ["celery", "deliver"]
+QUEUES = ["celery", "deliver", "files"]
 
 
 @contextmanager

@@ -75,6 +75,7 @@ def committed_db(transactional_db) -> None:
     defaults.make_rule(apps, None)
     defaults.make_schedules(apps, None)
     import_module("schedules.migrations.0004_prune_runs").make_schedule(apps, None)
+    import_module("attachments.migrations.0003_schedules").make_schedules(apps, None)
 
 
 @pytest.fixture

@@ -8,18 +8,33 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Message:
-    """What a person is told. Times are aware; `zone` is the one they were meant in."""
+    """What a person is told about a task, whatever it is."""
 
     to: str
     message_id: str
     """RFC 5322 Message-ID with its angle brackets; the same on every attempt, so that a receiver can tell a repeat."""
     title: str
+    task_url: str
+    unsubscribe_url: str
+
+
+@dataclass(frozen=True)
+class DueSoon(Message):
+    """The task is due soon. Times are aware; `zone` is the one they were meant in."""
+
     description: str
     due_at: datetime
     all_day: bool
     zone: str
-    task_url: str
-    unsubscribe_url: str
+
+
+@dataclass(frozen=True)
+class InfectedFile(Message):
+    """A virus was found in a file of the task."""
+
+    file: str
+    found: str
+    """What the scanner calls it."""
 
 
 class DeliveryError(Exception):

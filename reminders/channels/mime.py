@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.encoding import punycode
 
-from reminders.channels.base import DeliveryError, Message
+from reminders.channels.base import DeliveryError, DueSoon, InfectedFile, Message
 
 
 class WholeLines(EmailPolicy):
@@ -34,9 +34,9 @@ POLICY = WholeLines(linesep="\r\n")
 
 def compose(message: Message) -> EmailMessage:
     """The e-mail for a message. An address that cannot be written in a header is a permanent DeliveryError."""
-    context = {"message": message, "due": describe_due(message.due_at, zone=message.zone, all_day=message.all_day)}
+    subject, template, context = wording(message)
     mail = EmailMessage(policy=POLICY)
-    mail["Subject"] = f"Due {context['due']}: {one_line(message.title)}"
+    mail["Subject"] = subject
     mail["From"] = sender()
     mail["To"] = recipient(message.to)
     mail["Date"] = format_datetime(timezone.now())
@@ -44,9 +44,22 @@ def compose(message: Message) -> EmailMessage:
     mail["List-Unsubscribe"] = f"<{message.unsubscribe_url}>"
     mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(render_to_string("reminders/due_soon.txt", context), cte="quoted-printable")
-    mail.add_alternative(render_to_string("reminders/due_soon.html", context), subtype="html", cte="quoted-printable")
+    text, page = (render_to_string(f"reminders/{template}.{kind}", context) for kind in ("txt", "html"))
+    mail.set_content(text, cte="quoted-printable")
+    mail.add_alternative(page, subtype="html", cte="quoted-printable")
     return mail
+
+
+def wording(message: Message) -> tuple[str, str, dict[str, Any]]:
+    """Subject, template, and what the template is to know."""
+    match message:
+        case DueSoon():
+            due = describe_due(message.due_at, zone=message.zone, all_day=message.all_day)
+            return f"Due {due}: {one_line(message.title)}", "due_soon", {"message": message, "due": due}
+        case InfectedFile():
+            subject = f"Quarantined: {one_line(message.file)}, a file of {one_line(message.title)}"
+            return subject, "infected_file", {"message": message}
+    raise TypeError(f"no wording for {type(message).__name__}")
 
 
 def describe_due(due_at: datetime, *, zone: str, all_day: bool) -> str:

@@ -16,10 +16,11 @@ from django_celery_results.models import GroupResult, TaskResult
 
 from accounts.models import Preference
 from accounts.services import create_token
+from attachments.models import Thumbnailing
 from reminders.models import ReminderRule
 from schedules.models import ScheduleRun
 from taskapp.models import Tag
-from tests.factories import make_delivery, make_task, make_user
+from tests.factories import make_attachment, make_delivery, make_task, make_user
 
 MODELS = sorted((model for model in django_admin.site._registry), key=lambda model: model._meta.label_lower)
 LABELS = [model._meta.label_lower for model in MODELS]
@@ -38,6 +39,9 @@ def add_rows(number: int, start: int = 0) -> None:
         task = make_task(user, title=f"<script>{index}</script> " + "long " * 90)
         task.tags.add(Tag.objects.create(owner=user, name=f"tag {index}"))
         delivery = make_delivery(task, status="failed", history=[STEP])
+        name = f"<script>{index}.exe"
+        attachment = make_attachment(task, name=name, state="infected", history=[STEP], reason="<i>why</i>")
+        Thumbnailing.objects.create(attachment=attachment, owner_id=user.pk, history=[STEP])
         type(delivery.reminder).objects.update(history=[STEP], reason="<i>why</i>")
         ReminderRule.objects.create(owner=user, task=task, offset=timedelta(hours=-index))
         create_token(user)

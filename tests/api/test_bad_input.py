@@ -244,14 +244,14 @@ def test_a_page_behind_the_last_is_404_and_named(alice, api):
     assert problem["errors"][0]["detail"] == "There is no page 2."
 
 
-@pytest.mark.parametrize("kind", ["tags", "reminders", "deliveries", "tokens"])
+@pytest.mark.parametrize("kind", ["tags", "reminders", "deliveries", "tokens", "attachments"])
 def test_every_list_refuses_what_it_does_not_know(alice, api, kind):
     assert_problem(api(alice).get(f"/api/v1/{kind}/?colour=red"), 400, "colour")
     assert_problem(api(alice).get(f"/api/v1/{kind}/?ordering=colour"), 400, "ordering")
     assert_problem(api(alice).get(f"/api/v1/{kind}/?page=2"), 404, "page")
 
 
-@pytest.mark.parametrize("kind", ["reminders", "deliveries", "tokens", "jobs"])
+@pytest.mark.parametrize("kind", ["reminders", "deliveries", "tokens", "jobs", "attachments"])
 def test_a_list_without_a_search_says_so(staff, api, kind):
     assert_problem(api(staff).get(f"/api/v1/{kind}/?search=x"), 400, "search")
 
@@ -260,9 +260,12 @@ def test_a_list_without_a_search_says_so(staff, api, kind):
 def test_an_id_to_filter_by_must_be_one(alice, api, value):
     assert_problem(api(alice).get(f"/api/v1/reminders/?task={value}"), 400, "task")
     assert_problem(api(alice).get(f"/api/v1/deliveries/?reminder={value}"), 400, "reminder")
+    assert_problem(api(alice).get(f"/api/v1/attachments/?task={value}"), 400, "task")
 
 
-@pytest.mark.parametrize("kind", ["tasks", "tags", "reminders", "deliveries", "tokens", "schedules", "jobs"])
+@pytest.mark.parametrize(
+    "kind", ["tasks", "tags", "reminders", "deliveries", "tokens", "schedules", "jobs", "attachments"]
+)
 @pytest.mark.parametrize(
     "pk", ["0", str(2**31), str(2**63), "9" * 400, "-1", "1.5", "x", "%00", "%C2%B2", "%FF", "a%0Ab"]
 )
@@ -277,7 +280,19 @@ def test_an_unknown_address_is_404(alice, api, path):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("delete", "tasks/"), ("put", "tasks/"), ("post", "reminders/"), ("delete", "me/"), ("trace", "tasks/")],
+    [
+        ("delete", "tasks/"),
+        ("put", "tasks/"),
+        ("post", "reminders/"),
+        ("delete", "me/"),
+        ("trace", "tasks/"),
+        ("post", "attachments/"),
+        ("put", "attachments/1/"),
+        ("patch", "attachments/1/"),
+        ("post", "attachments/1/content/"),
+        ("delete", "attachments/1/thumbnail/"),
+        ("get", "attachments/1/rescan/"),
+    ],
 )
 def test_a_method_that_is_not_for_the_address_is_refused(alice, api, method, path):
     response = api(alice).generic(method.upper(), f"/api/v1/{path}", "{}", content_type="application/json")

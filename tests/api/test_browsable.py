@@ -8,7 +8,7 @@ from django_celery_beat.models import PeriodicTask
 from django_celery_results.models import TaskResult
 
 from accounts.services import create_token, update_profile
-from tests.factories import make_delivery, make_task
+from tests.factories import make_attachment, make_delivery, make_task
 
 HTML = {"Accept": "text/html"}
 
@@ -27,10 +27,17 @@ def paths(staff) -> list[str]:
     TaskResult.objects.create(task_id="a1")
     token, _ = create_token(staff)
     ids = {
-        "tasks": task.pk, "tags": task.tags.get().pk, "reminders": delivery.reminder_id, "deliveries": delivery.pk,
+        "tasks": task.pk, "attachments": make_attachment(task, name="<b>rent</b>").pk, "tags": task.tags.get().pk,
+        "reminders": delivery.reminder_id, "deliveries": delivery.pk,
         "schedules": PeriodicTask.objects.earliest("pk").pk, "jobs": "a1", "tokens": token.pk,
     }  # fmt: skip
-    return ["", "me/", *(f"{kind}/" for kind in ids), *(f"{kind}/{pk}/" for kind, pk in ids.items())]
+    return [
+        "",
+        "me/",
+        f"tasks/{task.pk}/attachments/",
+        *(f"{kind}/" for kind in ids),
+        *(f"{kind}/{pk}/" for kind, pk in ids.items()),
+    ]
 
 
 def test_every_list_and_every_thing_has_a_page(browser, paths):

@@ -9,10 +9,11 @@ from django_celery_results.models import TaskResult
 
 from accounts.models import Token
 from accounts.services import create_token
+from attachments.models import Attachment
 from reminders.models import Delivery, Reminder
 from schedules.models import Policy, ScheduleRun
 from taskapp.models import Tag, Task
-from tests.factories import make_delivery, make_task
+from tests.factories import make_attachment, make_delivery, make_task, make_thumbnail
 
 OWNED = [
     ("tasks", "get", ""),
@@ -32,10 +33,22 @@ OWNED = [
     ("reminders", "post", "cancel/"),
     ("deliveries", "get", ""),
     ("deliveries", "post", "retry/"),
+    ("attachments", "get", ""),
+    ("attachments", "delete", ""),
+    ("attachments", "get", "content/"),
+    ("attachments", "head", "content/"),
+    ("attachments", "get", "thumbnail/"),
+    ("attachments", "post", "rescan/"),
+    ("attachment of a deleted task", "get", ""),
+    ("attachment of a deleted task", "get", "content/"),
+    ("attachment of a deleted task", "get", "thumbnail/"),
+    ("tasks", "get", "attachments/"),
+    ("tasks", "post", "attachments/"),
+    ("deleted task", "get", "attachments/"),
     ("tokens", "get", ""),
     ("tokens", "delete", ""),
 ]
-LISTS = ["tasks/", "tasks/?deleted=true", "tags/", "reminders/", "deliveries/", "tokens/"]
+LISTS = ["tasks/", "tasks/?deleted=true", "attachments/", "tags/", "reminders/", "deliveries/", "tokens/"]
 FOR_STAFF = [
     ("get", "schedules/"),
     ("post", "schedules/"),
@@ -49,6 +62,7 @@ FOR_STAFF = [
     ("post", "schedules/1/pause/"),
     ("post", "schedules/1/resume/"),
     ("post", "schedules/1/skip-next/"),
+    ("post", "attachments/1/release/"),
     ("get", "jobs/"),
     ("get", "jobs/a1/"),
 ]
@@ -62,9 +76,14 @@ def paths(alice) -> dict[str, str]:
     deleted = make_task(alice, deleted_at=timezone.now())
     delivery = make_delivery(task, status="failed")
     token, _ = create_token(alice)
+    attachment, hidden = make_attachment(task), make_attachment(deleted)
+    for each in (attachment, hidden):
+        make_thumbnail(each)
     return {
         "tasks": f"/api/v1/tasks/{task.pk}/",
         "deleted task": f"/api/v1/tasks/{deleted.pk}/",
+        "attachments": f"/api/v1/attachments/{attachment.pk}/",
+        "attachment of a deleted task": f"/api/v1/attachments/{hidden.pk}/",
         "tags": f"/api/v1/tags/{task.tags.get().pk}/",
         "reminders": f"/api/v1/reminders/{delivery.reminder_id}/",
         "deliveries": f"/api/v1/deliveries/{delivery.pk}/",
@@ -73,7 +92,7 @@ def paths(alice) -> dict[str, str]:
 
 
 def everything() -> list[Any]:
-    return [list(model.objects.order_by("pk").values()) for model in (Task, Tag, Reminder, Delivery, Token)]
+    return [list(model.objects.order_by("pk").values()) for model in (Task, Attachment, Tag, Reminder, Delivery, Token)]
 
 
 @pytest.mark.parametrize(("kind", "method", "more"), OWNED)
@@ -108,7 +127,7 @@ def test_lists_show_ones_own_things_alone(alice, bob, api, paths, path):
 def test_filtering_by_somebody_elses_task_finds_nothing(alice, bob, api, paths):
     task = Task.objects.present().get()
 
-    for kind in ("reminders", "deliveries"):
+    for kind in ("reminders", "deliveries", "attachments"):
         assert api(alice).get(f"/api/v1/{kind}/?task={task.pk}").json()["count"] == 1
         assert api(bob).get(f"/api/v1/{kind}/?task={task.pk}").json()["count"] == 0
     assert api(bob).get("/api/v1/tasks/?tag=home").json()["count"] == 0

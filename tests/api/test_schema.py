@@ -31,6 +31,8 @@ def test_it_names_every_address_of_the_api(schema):
 
     assert paths == {
         "/tasks/", "/tasks/{id}/", "/tasks/{id}/complete/", "/tasks/{id}/restore/", "/tags/", "/tags/{id}/",
+        "/tasks/{id}/attachments/", "/attachments/", "/attachments/{id}/", "/attachments/{id}/content/",
+        "/attachments/{id}/thumbnail/", "/attachments/{id}/rescan/", "/attachments/{id}/release/",
         "/reminders/", "/reminders/{id}/", "/reminders/{id}/cancel/",
         "/deliveries/", "/deliveries/retry/", "/deliveries/{id}/", "/deliveries/{id}/retry/",
         "/schedules/", "/schedules/preview/", "/schedules/{id}/", "/schedules/{id}/run/", "/schedules/{id}/runs/",
@@ -50,6 +52,9 @@ def test_a_problem_is_named_where_it_can_occur_and_nowhere_else(schema):
     assert "429" in statuses(schema, "post", "/tokens/")
     assert "409" in statuses(schema, "post", "/deliveries/{id}/retry/")
     assert "409" in statuses(schema, "post", "/schedules/{id}/skip-next/")
+    assert {"201", "404", "409", "411", "413", "415", "503"} <= statuses(schema, "post", "/tasks/{id}/attachments/")
+    assert {"200", "206", "304", "403", "409", "416", "503"} <= statuses(schema, "get", "/attachments/{id}/content/")
+    assert {"403", "409"} <= statuses(schema, "delete", "/attachments/{id}/")
 
 
 def test_every_problem_is_problem_json(schema):

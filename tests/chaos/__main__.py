@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import flood, kills, matrix, report, soak
+from tests.chaos import files, flood, kills, matrix, report, soak
 from tests.chaos.fleet import LEASE_SECONDS, Fleet
 from tests.chaos.mail_server import MailServer
 
-PARTS = ["matrix", "soak", "kills", "flood"]
+PARTS = ["matrix", "files", "soak", "kills", "flood"]
 MINUTES = 20
 
 
@@ -39,6 +39,7 @@ def main() -> int:
     began = time.monotonic()
     parts: dict[str, Callable[[Fleet], Any]] = {
         "matrix": lambda fleet: matrix.run(fleet, rows_of(chosen.point, chosen.action), say=say),
+        "files": lambda fleet: files.run(fleet, files_rows_of(chosen.point, chosen.action), say=say),
         "soak": lambda fleet: soak.run(fleet, seed=chosen.seed, seconds=chosen.soak_seconds, say=say),
         "kills": lambda fleet: kills.run(fleet, number=chosen.kills_reminders, say=say),
         "flood": lambda fleet: flood.run(fleet, number=chosen.flood_reminders, say=say),
@@ -51,7 +52,7 @@ def main() -> int:
     }
     command = shlex.join(["python", "-m", "tests.chaos", *sys.argv[1:]])
     text = report.document(
-        command=command, rows=outcomes.get("matrix"), soaked=outcomes.get("soak"),
+        command=command, rows=outcomes.get("matrix"), files=outcomes.get("files"), soaked=outcomes.get("soak"),
         killed=outcomes.get("kills"), flooded=outcomes.get("flood"), lease_seconds=LEASE_SECONDS,
     )  # fmt: skip
     print(f"\n{text}")
@@ -69,6 +70,10 @@ def is_good(outcome: Any) -> bool:
 
 def rows_of(points: list[str] | None, action: str) -> list[matrix.Row]:
     return [row for row in matrix.ROWS if (not points or row.point in points) and row.action.startswith(action)]
+
+
+def files_rows_of(points: list[str] | None, action: str) -> list[files.Row]:
+    return [row for row in files.ROWS if (not points or row.point in points) and row.action.startswith(action)]
 
 
 def with_a_fleet(name: str, part: Callable[[Fleet], Any], environ: dict[str, str], *, keep: bool) -> Any:

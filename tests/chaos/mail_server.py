@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from tests.chaos.ledger import Accepted
 
-SUBJECT = re.compile(r"Due (?P<due>.+?\)): (?P<word>\S+)")
+SUBJECT = re.compile(r"(?:Due (?P<due>.+?\)): |Quarantined: )(?P<word>[^\s,]+)")
 
 
 class Mood(StrEnum):
@@ -184,12 +184,12 @@ class MailServer:
 
 
 def understood(text: bytes, conversation: Conversation) -> Accepted:
-    """What the message announces: the first word of the title, and the due date in words."""
+    """What the message announces: the first word of the title, and the due date in words; or the name of a file."""
     head = re.sub(r"\r\n[ \t]+", " ", text.partition(b"\r\n\r\n")[0].decode("ascii"))
     headers = dict(line.split(": ", 1) for line in head.split("\r\n"))
     said = SUBJECT.match(headers["Subject"])
     assert said is not None, headers["Subject"]
     return Accepted(
-        message_id=headers["Message-ID"], word=said["word"], due=said["due"], to=conversation.to,
+        message_id=headers["Message-ID"], word=said["word"], due=said["due"] or "", to=conversation.to,
         began_at=conversation.began_at, at=time.monotonic(),
     )  # fmt: skip

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ["work", "accounts", "taskapp", "reminders", "schedules", "config"]
+ROOMS = ["work", "accounts", "taskapp", "attachments", "reminders", "schedules", "config"]
 
-# Where the name of a step stands among the arguments, and what kind of thing takes it if that is no literal.
+# Where the name of a step stands among the arguments.
 STEP_NAME = {"step": 1, "end": 2, "release": 3}
-KIND = "delivery"
+
+LEASED = ["delivery", "scan", "thumbnailing"]
+"""What takes a step where that is no literal: each of these, or the one whose model is named."""
 
 
 def sources() -> Iterator[tuple[Path, ast.Module]]:
@@ -33,9 +35,15 @@ def points_of(function: ast.AST) -> Iterator[str]:
         if name == "reached":
             yield from literals(call.args[0], function)
         elif name in STEP_NAME and len(call.args) > STEP_NAME[name]:
-            kinds = literals(call.args[0], function) if name == "step" else []
             steps = literals(call.args[STEP_NAME[name]], function)
-            yield from (f"{kind} {step}" for kind in kinds or [KIND] for step in steps)
+            yield from (f"{kind} {step}" for kind in kinds_of(name, call.args[0], function) for step in steps)
+
+
+def kinds_of(name: str, first: ast.AST, function: ast.AST) -> list[str]:
+    if name == "end":  # reminders.last_check.end
+        return ["delivery"]
+    model = ast.unparse(first).lower()
+    return literals(first, function) or ([model] if model in LEASED else LEASED)
 
 
 def literals(expression: ast.AST, function: ast.AST) -> list[str]:

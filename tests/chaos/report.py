@@ -9,6 +9,7 @@ import celery
 import django
 
 from launcher import binaries
+from tests.chaos import files as file_rows
 from tests.chaos import flood, kills, matrix, soak
 
 INTRODUCTION = """\
@@ -30,11 +31,17 @@ installation, can arm one.
   here.
 """
 
+FILES = """\
+A photo, a text, a virus and a photo that is cut off are uploaded in each row. In the end the photo has its thumbnails
+and each file is handed out byte for byte, but for the virus, of which its owner was told once; and the storage holds
+the files that rows refer to, and no other."""
+
 
 def document(
     *,
     command: str,
     rows: list[matrix.Outcome] | None = None,
+    files: list[file_rows.Outcome] | None = None,
     soaked: soak.Outcome | None = None,
     killed: kills.Outcome | None = None,
     flooded: flood.Outcome | None = None,
@@ -42,6 +49,7 @@ def document(
 ) -> str:
     parts = [INTRODUCTION.format(lease=lease_seconds), of_the_run(command)]
     parts += [of_matrix(rows)] if rows else []
+    parts += [of_files(files)] if files else []
     parts += [of_soak(soaked)] if soaked else []
     parts += [of_kills(killed)] if killed else []
     parts += [of_flood(flooded)] if flooded else []
@@ -77,6 +85,20 @@ def of_matrix(rows: list[matrix.Outcome]) -> str:
     good = sum(row.is_good for row in rows)
     words = f"{len(rows)} rows, of which {good} are as they should be.\n"
     return f"## Every point\n\n{words}\n{table([*head, 'Back after'], lines)}\n"
+
+
+def of_files(rows: list[file_rows.Outcome]) -> str:
+    head = ["Point", "What happens there", "To", "Uploads", "Not as they should be", "At rest after"]
+    lines = [
+        [
+            row.row, row.row.action, row.shot.process.replace("#", " ") if row.shot else "**not reached**",
+            row.uploads, len(row.wrong), f"{max(0.0, row.recovery_seconds):.1f} s",
+        ]
+        for row in rows
+    ]  # fmt: skip
+    good = sum(row.is_good for row in rows)
+    words = f"{FILES}\n\n{len(rows)} rows, of which {good} are as they should be.\n"
+    return f"## Every point on the way of a file\n\n{words}\n{table(head, lines)}\n"
 
 
 def of_soak(outcome: soak.Outcome) -> str:

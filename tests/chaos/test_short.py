@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chaos import matrix, soak
+from tests.chaos import files, matrix, soak
 from tests.chaos.fleet import Fleet
 from tests.chaos.mail_server import MailServer
 
@@ -36,3 +36,15 @@ def test_faults_at_random_lose_and_double_nothing(fleet):
     assert outcome.errors == []
     assert outcome.verdict.is_good, outcome.verdict
     assert outcome.faults
+
+
+FILE_POINTS = ["file written", "scan answered", "thumbnails written", "file deleted"]
+FILE_ROWS = [row for row in files.KILLS if row.point in FILE_POINTS]
+
+
+@pytest.mark.system("clamav-daemon")
+def test_a_process_that_is_killed_at_these_points_leaves_every_file_what_it_should_be(fleet):
+    outcomes = files.run(fleet, FILE_ROWS)
+
+    assert [outcome.wrong for outcome in outcomes] == [[]] * len(FILE_POINTS)
+    assert all(outcome.shot for outcome in outcomes)

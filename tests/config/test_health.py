@@ -9,12 +9,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from attachments.scanning import SCANNER
 from reminders.canary import MAIL
 from reminders.channels import EMAIL
 from reminders.models import TaskChange
 from reminders.sweep import BELL
 from reminders.wake import BEAT
 from tests.factories import make_delivery, make_reminder, make_task
+from work import breaker
 from work.models import Bell, Breaker
 
 PROMISE = ["database", "broker", "beat", "worker", "planning", "mail", "deliveries"]
@@ -59,6 +61,17 @@ def test_it_is_ready_when_database_and_broker_answer(client):
 
     assert response.status_code == 200
     assert response.json() == {"status": "ok", "down": [], "checks": {"database": "ok", "broker": "ok"}}
+
+
+@pytest.mark.usefixtures("_well")
+def test_neither_asks_the_virus_scanner(client, settings):
+    settings.CLAMD = {"path": "/nowhere/clamd.ctl"}
+    for _ in range(3):
+        breaker.trip(SCANNER, "no answer")
+    assert breaker.is_open(SCANNER)
+
+    assert client.get("/readyz").status_code == 200
+    assert down(client) == []
 
 
 @pytest.mark.django_db

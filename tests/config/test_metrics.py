@@ -11,6 +11,7 @@ from django_celery_beat.models import PeriodicTask
 from prometheus_client import values
 from prometheus_client.parser import text_string_to_metric_families
 
+from attachments.models import Attachment
 from reminders.models import TaskChange
 from schedules.models import ScheduleRun, ScheduleState
 from tests.factories import make_delivery, make_reminder, make_task
@@ -44,6 +45,14 @@ def test_an_empty_service_has_every_gauge_at_nothing(scrape):
         ("taskapp_deliveries", "failed"): 0,
         ("taskapp_oldest_due_delivery_seconds",): 0,
         ("taskapp_oldest_due_reminder_seconds",): 0,
+        **{("taskapp_attachments", state): 0 for state in Attachment.State.values if state != "ready"},
+        **{
+            ("taskapp_attachment_stages", stage, status): 0
+            for stage in ("scan", "thumbnailing")
+            for status in ("queued", "leased")
+        },
+        ("taskapp_files_to_erase",): 0,
+        ("taskapp_oldest_due_scan_seconds",): 0,
         ("taskapp_schedule_runs", "due"): 0,
         ("taskapp_schedule_runs", "published"): 0,
         ("taskapp_schedule_runs", "started"): 0,
@@ -86,11 +95,11 @@ def test_gauges_tell_how_the_reminders_stand(alice, scrape):
     assert 30 <= found["taskapp_oldest_due_reminder_seconds",] < 60
 
 
-def test_a_scrape_is_one_statement_for_reminders_and_one_for_schedules(scrape):
+def test_a_scrape_is_one_statement_for_reminders_one_for_attachments_and_one_for_schedules(scrape):
     with CaptureQueriesContext(connection) as queries:
         scrape()
 
-    assert len(queries) == 2
+    assert len(queries) == 3
 
 
 @pytest.fixture

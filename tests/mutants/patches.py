@@ -27,6 +27,7 @@ WAKE = "tests/reminders/test_wake.py"
 DELETION = "tests/reminders/test_user_deletion.py"
 HEALTH = "tests/config/test_health.py"
 SCHEDULES = "tests/schedules"
+FILES = "tests/attachments"
 
 PATCHES = [
     # Leases and fencing
@@ -105,7 +106,7 @@ PATCHES = [
     # Right at send time
     Patch(
         "the last check sees that the task is done", "reminders/last_check.py",
-        "WHEN task.status = 'done' THEN 'the task was done'", "WHEN FALSE THEN ''",
+        "WHEN task.status = 'done' AND reminder.id IS NOT NULL THEN 'the task was done'", "WHEN FALSE THEN ''",
         f"{DELIVERING}::test_a_change_between_claim_and_check_is_not_announced",
     ),
     Patch(
@@ -424,5 +425,107 @@ PATCHES = [
         "a wildcard runs at both passes", "schedules/moments.py",
         "if stretch.is_repeat and not fields.is_wildcard:", "if stretch.is_repeat:",
         f"{SCHEDULES}/test_moments.py::test_the_rules_hold_in_every_zone",
+    ),
+    # Files
+    Patch(
+        "a file that is being scanned is closed", "attachments/models.py",
+        "OPEN = (State.CLEAN, State.READY)", "OPEN = (State.SCANNING, State.CLEAN, State.READY)",
+        f"{FILES}/test_scanning.py::test_without_a_scanner_files_wait_and_say_for_what",
+    ),
+    Patch(
+        "what the scanner has found is a virus", "attachments/clamd.py",
+        'if verdict == "FOUND" and name:\n        return Answer(is_clean=False, found=name)',
+        'if verdict == "FOUND" and name:\n        return Answer(is_clean=True)',
+        f"{FILES}/test_scanning.py::test_a_virus_is_quarantined_under_its_name",
+    ),
+    Patch(
+        "what the scanner does not take is not passed", "attachments/clamd.py",
+        'return Answer(is_clean=False, why_not=f"larger', 'return Answer(is_clean=True, why_not=f"larger',
+        f"{FILES}/test_scanning.py::test_a_file_that_is_larger_than_the_scanner_takes_is_quarantined_not_passed",
+    ),
+    Patch(
+        "the file that was scanned is the one that was uploaded", "attachments/scanning.py",
+        "if answer.is_clean and content.sha256 != attachment.sha256:", "if False:",
+        f"{FILES}/test_scanning.py::test_a_file_that_is_not_what_was_uploaded_is_not_passed",
+    ),
+    Patch(
+        "a scanner that is away costs no attempt", "attachments/scanning.py",
+        "    if not error.carrying:\n", "    if error.carrying is None:\n",
+        f"{FILES}/test_scanning.py::test_a_scanner_that_is_stopped_costs_no_attempt_and_the_scan_goes_on_when_it_is_back",
+    ),
+    Patch(
+        "the breaker parks the scans", "attachments/scanning.py",
+        "    if admission is Admission.NONE:\n        return False\n", "",
+        f"{FILES}/test_scanning.py::test_a_scanner_that_is_stopped_costs_no_attempt_and_the_scan_goes_on_when_it_is_back",
+    ),
+    Patch(
+        "a file on which the scanner breaks off bears it", "attachments/scanning.py",
+        "if broke_ago is not None and breaker.accepted_within(SCANNER, seconds=broke_ago):", "if False:",
+        f"{FILES}/test_scanning.py::test_a_file_on_which_the_scanner_breaks_off_lets_others_go_first_and_then_bears_it",
+    ),
+    Patch(
+        "what was drawn under a lost lease goes", "attachments/thumbnailing.py",
+        "    if word == LEASE_LOST:\n        files.let_go(*keys)\n", "",
+        f"{FILES}/test_thumbnailing.py::test_what_a_run_has_drawn_whose_lease_was_lost_is_erased",
+    ),
+    Patch(
+        "a drawing that takes long is ended", "attachments/thumbnailing.py",
+        "stdout=stdout, stderr=stderr, timeout=seconds,", "stdout=stdout, stderr=stderr, timeout=None,",
+        f"{FILES}/test_thumbnailing.py::test_a_program_that_takes_too_long_is_ended",
+    ),
+    Patch(
+        "the drawing knows nothing of the service", "attachments/thumbnailing.py",
+        'env={"PATH": os.defpath, "LANG": "C.UTF-8"}, ', "",
+        f"{FILES}/test_thumbnailing.py::test_the_program_knows_nothing_of_the_services_environment",
+    ),
+    Patch(
+        "a file whose attempts are spent is failed", "attachments/recovering.py",
+        "return found + fail_lost() + end_lost()", "return found + end_lost()",
+        f"{FILES}/test_processing.py::test_a_file_that_every_worker_dies_of_is_never_passed",
+    ),
+    Patch(
+        "a picture whose attempts are spent is ready", "attachments/recovering.py",
+        "return found + fail_lost() + end_lost()", "return found + fail_lost()",
+        f"{FILES}/test_processing.py::test_a_picture_whose_drawing_every_worker_dies_of_is_ready_without_thumbnails",
+    ),
+    Patch(
+        "a process of a worker stays free for reminders", "attachments/slots.py",
+        "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass",
+        f"{FILES}/test_processing.py::test_one_process_of_a_worker_stays_free_for_reminders",
+    ),
+    Patch(
+        "beat does not ring for what is parked", "attachments/wake.py",
+        "AND NOT EXISTS (SELECT 1 FROM work_breaker", "AND TRUE OR NOT EXISTS (SELECT 1 FROM work_breaker",
+        f"{FILES}/test_processing.py::test_beat_does_not_ring_for_scans_while_the_scanner_is_parked",
+    ),
+    Patch(
+        "uploads of an owner's take turns", "attachments/services.py",
+        "    User.objects.select_for_update(no_key=True).get(pk=task.owner_id)\n", "",
+        f"{FILES}/test_upload_api.py::test_two_uploads_at_the_same_moment_do_not_both_get_the_last_place",
+    ),
+    Patch(
+        "what is deleted by SQL is erased", "attachments/migrations/0002_kept_by_trigger.py",
+        "SELECT key FROM gone WHERE deleted_at IS NULL", "SELECT key FROM gone WHERE FALSE",
+        f"{FILES}/test_deleting.py::test_files_go_by_whatever_means_an_attachment_is_deleted",
+    ),
+    Patch(
+        "a file that is being written is to be erased", "attachments/files.py",
+        "    Erasure.objects.create(key=key, not_before=in_(NEVER_ADOPTED_AFTER))\n", "",
+        f"{FILES}/test_upload_api.py::test_of_a_file_whose_upload_dies_before_its_row_nothing_stays",
+    ),
+    Patch(
+        "what is quarantined outlives its task", "attachments/pruning.py",
+        "          AND attachment.state NOT IN ({QUARANTINED})\n", "",
+        f"{FILES}/test_deleting.py::test_what_is_quarantined_outlives_its_task",
+    ),
+    Patch(
+        "an owner is told once", "reminders/telling.py",
+        "SET is_untold = FALSE, history", "SET history",
+        "tests/reminders/test_telling.py::test_beat_rings_while_somebody_is_untold",
+    ),
+    Patch(
+        "what was released is not announced", "reminders/last_check.py",
+        "WHEN attachment.state <> 'infected' THEN 'the file is not quarantined any more'\n", "\n",
+        "tests/reminders/test_telling.py::test_what_was_released_before_the_message_went_is_not_announced",
     ),
 ]  # fmt: skip

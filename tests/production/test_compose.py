@@ -1,6 +1,7 @@
 """docker-compose.yml, as far as it can be checked without an engine."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from reminders.sweep import BELL
 from reminders.wake import BEAT
-from tests.production.files import CHECKOUT, as_run, compose, required_by_compose
+from tests.production.files import CHECKOUT, as_run, compose, required_by_compose, settings_variables, text
 
 SERVICES: dict[str, Any] = compose()["services"]
 OURS = {"web", "celery-worker", "celery-beat", "flower"}
@@ -48,15 +49,15 @@ def test_compose_takes_the_file(docker_compose: Compose):
 
 @pytest.mark.system("docker-compose")
 def test_it_finds_every_service(docker_compose: Compose):
-    found = docker_compose("--profile", "flower", "config", "--services", **FILLED_IN)
+    found = docker_compose("--profile", "flower", "--profile", "antivirus", "config", "--services", **FILLED_IN)
 
-    assert set(found.stdout.split()) == {"prepare", "postgres", "redis"} | OURS
+    assert set(found.stdout.split()) == {"prepare", "postgres", "redis", "clamav"} | OURS
 
 
-def test_flower_alone_is_started_only_when_asked_for():
+def test_flower_and_the_scanner_are_started_only_when_asked_for():
     assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
-        "flower": ["flower"]
-    }
+        "flower": ["flower"], "clamav": ["antivirus"]
+    }  # fmt: skip
 
 
 @pytest.mark.system("docker-compose")
@@ -66,6 +67,13 @@ def test_it_refuses_without_what_is_required_and_names_it(docker_compose: Compos
 
     assert refused.returncode != 0
     assert f": set {missing} to " in refused.stderr.splitlines()[-1]
+
+
+def test_every_setting_is_passed_on():
+    """Where the container listens and has its data is the image's to say."""
+    own = {"HOST", "PORT", "DATA_DIR"}
+
+    assert set(settings_variables()) - own <= set(SERVICES["web"]["environment"])
 
 
 def test_what_is_required_is_known():
@@ -85,9 +93,10 @@ def test_it_is_published_on_this_machine_only():
             assert port.startswith("${HOST:-127.0.0.1}:"), name
 
 
-def test_databases_are_not_published():
-    assert "ports" not in SERVICES["postgres"]
-    assert "ports" not in SERVICES["redis"]
+def test_servers_are_not_published():
+    """To clamd anybody who reaches it may say what it shall do, SHUTDOWN included."""
+    for name in ("postgres", "redis", "clamav"):
+        assert "ports" not in SERVICES[name], name
 
 
 def test_everything_comes_back_but_the_preparation_runs_once():
@@ -118,6 +127,26 @@ def test_ours_share_the_data_directory():
     """Where the outbox lies, and the counts that /metrics adds up."""
     for name in OURS | {"prepare"}:
         assert SERVICES[name]["volumes"] == ["data:/data"]
+
+
+def test_nothing_waits_for_the_scanner():
+    for name, service in SERVICES.items():
+        assert "clamav" not in service.get("depends_on", {}), name
+
+
+def test_the_scanner_is_pinned_bounded_and_keeps_its_signatures():
+    assert re.fullmatch(r"clamav/clamav:\d+\.\d+", SERVICES["clamav"]["image"])
+    assert SERVICES["clamav"]["mem_limit"] == "4g"
+    assert SERVICES["clamav"]["volumes"] == ["clamav:/var/lib/clamav"]
+
+
+def test_what_the_scanner_cannot_look_into_is_not_clean_to_it():
+    assert SERVICES["clamav"]["environment"]["CLAMD_CONF_AlertExceedsMax"] == "yes"
+
+
+def test_the_address_of_the_scanner_that_is_documented_is_the_one_it_has():
+    for page in (".env.example", "docker-compose.yml", "docs/operations.md"):
+        assert "tcp://clamav:3310" in text(page), page
 
 
 def test_postgres_keeps_its_data_where_version_18_puts_it():

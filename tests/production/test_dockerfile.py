@@ -40,7 +40,7 @@ def test_its_data_lies_in_a_volume():
 def test_only_hashed_run_time_requirements_are_installed():
     (install,) = (rest for word, rest in dockerfile() if word == "RUN" and "pip install" in rest)
 
-    assert re.findall(r"-r (\S+)", install) == ["requirements.txt"]
+    assert re.findall(r"-r (\S+)", install) == ["requirements.txt", "requirements-s3.txt"]
     assert "--require-hashes" in install
 
 

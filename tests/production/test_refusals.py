@@ -37,8 +37,24 @@ BAD = [
     ("DEBUG", "perhaps"),
     ("REMINDER_WINDOW_HOURS", "0"),
     ("REMINDER_CHECK_INTERVAL_MINUTES", "soon"),
+    ("ATTACHMENT_MAX_MB", "0"),
+    ("ATTACHMENT_LEASE_SECONDS", "201"),
+    ("SCAN_POLICY", "perhaps"),
+    ("CLAMD_URL", "localhost:3310"),
+    ("CLAMD_URL", "unix://run/clamav/clamd.ctl"),
+    ("CLAMD_URL", "unix:///"),
+    ("CLAMD_URL", "tcp://localhost:port"),
+    ("CLAMD_URL", "tcp://localhost/run/clamav/clamd.ctl"),
+    ("ATTACHMENT_STORAGE_URL", "/srv/attachments"),
+    ("ATTACHMENT_STORAGE_URL", "https://key:hidden@localhost/bucket"),
+    ("ATTACHMENT_STORAGE_URL", "s3://key:hidden@localhost"),
+    ("ATTACHMENT_STORAGE_URL", "s3://key:hidden@localhost/bucket/folder"),
+    ("ATTACHMENT_STORAGE_URL", "s3://key:hidden/with-a-slash@localhost/bucket"),
+    ("ATTACHMENT_STORAGE_URL", "s3://key:hidden@localhost/bucket?regoin=eu-1"),
+    ("ATTACHMENT_STORAGE_URL", "s3://hidden@localhost/bucket"),
 ]
 
+BUCKET = {"ATTACHMENT_STORAGE_URL": "s3://key:hidden@127.0.0.1:1/bucket?region=eu-1"}
 
 # manage.py is shown every value, the other two one of each variable.
 CASES = [("manage.py", *bad) for bad in BAD]
@@ -54,8 +70,44 @@ def free_port() -> str:
 
 @pytest.mark.parametrize(("program", "variable", "value"), CASES)
 def test_it_says_what_to_correct(image: Path, program: str, variable: str, value: str, free_port: str):
-    env = environment(**{**GOOD, "PORT": free_port, variable: value})
+    code, said = run(program, image, environment(**{**GOOD, "PORT": free_port, variable: value}))
 
+    assert code == 1, said
+    assert "Traceback" not in said
+    assert "hidden" not in said
+    assert variable in sentence(said)
+
+
+def test_a_bucket_without_the_packages_for_it_is_refused(image: Path, tmp_path: Path):
+    """As after `pip install -r requirements.txt` alone."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['storages'] = None\n")
+
+    code, said = run("manage.py", image, environment(**GOOD, **BUCKET, PYTHONPATH=str(tmp_path)))
+
+    assert code == 1, said
+    assert "hidden" not in said
+    assert "ATTACHMENT_STORAGE_URL needs what requirements-s3.txt lists" in sentence(said)
+
+
+def test_a_bucket_is_taken_without_being_asked(image: Path):
+    code, said = run("manage.py", image, environment(**GOOD, **BUCKET))
+
+    assert code == 0, said
+
+
+def test_secrets_of_attachments_can_come_from_a_file(image: Path, tmp_path: Path):
+    (tmp_path / "url").write_text("nonsense\n")
+    env = environment(**GOOD, ATTACHMENT_STORAGE_URL_FILE=str(tmp_path / "url"))
+    del env["ATTACHMENT_STORAGE_URL"]
+
+    code, said = run("manage.py", image, env)
+
+    assert code == 1, said
+    assert "ATTACHMENT_STORAGE_URL must be s3://" in sentence(said)
+
+
+def run(program: str, image: Path, env: dict[str, str]) -> tuple[int, str]:
+    """Its exit code, and all that it said."""
     with subprocess.Popen(
         PROGRAMS[program], cwd=image, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
@@ -66,11 +118,7 @@ def test_it_says_what_to_correct(image: Path, program: str, variable: str, value
             process.terminate()
             said, _ = process.communicate(timeout=15)
             pytest.fail(f"it did not end: {said[-1000:]}", pytrace=False)
-
-    assert process.returncode == 1, said
-    assert "Traceback" not in said
-    assert "hidden" not in said
-    assert variable in sentence(said)
+    return process.returncode, said
 
 
 def sentence(said: str) -> str:

@@ -13,6 +13,8 @@ from tests.production.files import (
     text,
 )
 
+URLS = {"DATABASE_URL", "REDIS_URL", "EMAIL_URL", "ATTACHMENT_STORAGE_URL", "CLAMD_URL"}
+
 
 def every_variable() -> set[str]:
     return set(settings_variables()) | set(other_variables()) | compose_variables()
@@ -52,9 +54,9 @@ def test_what_compose_requires_is_there_to_be_filled_in():
     assert to_fill_in == required_by_compose()
 
 
-@pytest.mark.parametrize("name", sorted(set(defaults()) - {"DATABASE_URL", "REDIS_URL", "EMAIL_URL"}))
+@pytest.mark.parametrize("name", sorted(set(defaults()) - URLS))
 def test_the_default_is_the_one_in_the_code(name):
-    """The three URLs have none; the example shows their form."""
+    """These URLs have none; the example shows their form."""
     shown = {"none": "", "": ""}
 
     assert example_variables()[name][0] == defaults()[name]

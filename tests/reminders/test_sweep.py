@@ -31,14 +31,14 @@ def test_a_sweep_brings_a_due_task_from_its_change_to_a_message_for_a_worker(ali
 
     counts = send_due_soon()
 
-    assert counts == {"changes": 1, "planned": 1, "cancelled": 0, "dispatched": 1, "rescued": 0, "rung": 1}
+    assert counts == {"changes": 1, "planned": 1, "cancelled": 0, "dispatched": 1, "told": 0, "rescued": 0, "rung": 1}
     assert Delivery.objects.get().status == "queued"
     assert broker.llen(DELIVER_QUEUE) == 1
 
 
 def test_a_sweep_with_nothing_to_do_has_the_mail_server_visited_and_then_does_nothing(alice, broker):
     first = send_due_soon()
-    assert first == {"changes": 0, "planned": 0, "cancelled": 0, "dispatched": 0, "rescued": 0, "rung": 1}
+    assert first == {"changes": 0, "planned": 0, "cancelled": 0, "dispatched": 0, "told": 0, "rescued": 0, "rung": 1}
     broker.delete(DELIVER_QUEUE)
 
     counts = send_due_soon()
@@ -119,7 +119,7 @@ def test_by_hand_it_prints_its_counts(alice, broker):
 
     call_command("send_due_soon", stdout=out)
 
-    assert out.getvalue() == "changes: 1, planned: 1, cancelled: 0, dispatched: 1, rescued: 0, rung: 1\n"
+    assert out.getvalue() == "changes: 1, planned: 1, cancelled: 0, dispatched: 1, told: 0, rescued: 0, rung: 1\n"
 
 
 def test_a_dry_run_says_what_it_would_do_for_each_task_and_changes_nothing(alice, broker):

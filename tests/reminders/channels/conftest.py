@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reminders.channels.base import Message
+from reminders.channels.base import DueSoon
 
 
 @pytest.fixture
-def message() -> Message:
-    return Message(
+def message() -> DueSoon:
+    return DueSoon(
         to="alice@example.org",
         message_id="<0b7d24bb-764f-4b7a-be95-2af6beda8ad4@tasks.example.org>",
         title="Pay the rent",

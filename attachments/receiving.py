@@ -1,0 +1,67 @@
+"""Receiving a file: straight to a temporary one on the disk, measured and hashed as it passes.
+
+So no upload is ever whole in memory, and of one that is too large no more is kept than the limit. The directory is
+beside the storage's own, so that storing a file is a rename; what a process that died has left there is cleared.
+"""
+
+import hashlib
+import shutil
+import tempfile
+import time
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
+
+ABANDONED_AFTER = timedelta(days=1)
+
+
+class ReceivedFile(TemporaryUploadedFile):
+    """A file as it came, with what is known of it without reading it again."""
+
+    sha256 = ""
+    is_too_large = False
+
+    def __init__(self, name: str, content_type: str) -> None:
+        settings.UPLOAD_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = tempfile.NamedTemporaryFile(dir=settings.UPLOAD_DIR, suffix=".upload")  # noqa: SIM115 (closed with us)
+        # Past TemporaryUploadedFile, which would make a file of its own elsewhere.
+        UploadedFile.__init__(self, file, name, content_type, 0)
+
+
+class ReceivingHandler(TemporaryFileUploadHandler):
+    """The only one of FILE_UPLOAD_HANDLERS."""
+
+    file: ReceivedFile
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        super(TemporaryFileUploadHandler, self).new_file(*args, **kwargs)
+        self.file = ReceivedFile(self.file_name or "", self.content_type or "")
+        self._hash = hashlib.sha256()
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
+        if start + len(raw_data) > settings.ATTACHMENT_MAX_BYTES:
+            self.file.is_too_large = True
+        if not self.file.is_too_large:
+            self._hash.update(raw_data)
+            self.file.write(raw_data)
+        return None
+
+    def file_complete(self, file_size: int) -> "UploadedFile[Any] | None":
+        self.file.sha256 = self._hash.hexdigest()
+        return super().file_complete(file_size)
+
+
+def clear_abandoned() -> int:
+    """Delete what uploads and drawings have left whose process died; return how many."""
+    cleared = 0
+    for path in settings.UPLOAD_DIR.glob("*.upload"):
+        if time.time() - path.stat().st_mtime > ABANDONED_AFTER.total_seconds():
+            if path.is_dir():  # thumbnailing.draw's
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+            cleared += 1
+    return cleared

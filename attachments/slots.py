@@ -1,0 +1,43 @@
+"""How many processes of one worker may be at files at a time: all but one, which stays for reminders.
+
+A scan or a drawing takes seconds where a reminder takes milliseconds. A slot is a locked file, which the kernel lets go
+with its process, however that ends.
+"""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+
+
+def most() -> int:
+    return max(1, int(settings.WORKER_CONCURRENCY) - 1)
+
+
+@contextmanager
+def slot() -> Iterator[bool]:
+    """Whether there was one; it is kept until the context ends."""
+    descriptor = taken()
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def taken() -> int | None:
+    """A descriptor that holds a slot of this worker, whose processes have one parent; None if all are taken."""
+    for number in range(most()):
+        path = Path(tempfile.gettempdir(), f"taskapp-{os.getuid()}-files-{os.getppid()}-{number}")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+        else:
+            return descriptor
+    return None
