@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -66,7 +67,17 @@ class DeletedFilter(admin.SimpleListFilter):
 class AttachmentAdmin(MachineOwned):
     form = UploadForm
     action_form = ReasonForm
-    list_display = ["id", "short_name", "task_title", "owner", "state", "reason", "size", "content_type", "created_at"]
+    list_display = [
+        "id",
+        "short_name",
+        "task_title",
+        "owner",
+        "state",
+        "reason",
+        "readable_size",
+        "content_type",
+        "created_at",
+    ]
     list_filter = [DeletedFilter, "state"]
     search_fields = ["task__title", "task__owner__username"]
     search_help_text = f"An owner's name; or a file's name, among the latest {LATEST:,} attachments"
@@ -121,6 +132,10 @@ class AttachmentAdmin(MachineOwned):
     @admin.display(description="Name", ordering="name")
     def short_name(self, attachment: Attachment) -> str:
         return Truncator(attachment.name).chars(60)
+
+    @admin.display(description="Size", ordering="size")
+    def readable_size(self, attachment: Attachment) -> str:
+        return filesizeformat(attachment.size)
 
     @admin.display(description="Task")
     def task_title(self, attachment: Attachment) -> str:

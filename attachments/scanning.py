@@ -99,7 +99,7 @@ def scan(pk: int, holder: Holder, *, is_probe: bool) -> str:
     if answer is not None:
         breaker.close(SCANNER, accepted=True)
     reached("scan answered", id=pk)
-    return settle(pk, holder, answer, scanner=scanner, seconds=monotonic() - began)
+    return settle(pk, holder, answer, scanner=scanner, seconds=round(monotonic() - began, 3))
 
 
 def begin(pk: int, holder: Holder) -> Attachment | None:
@@ -168,7 +168,7 @@ def settle(pk: int, holder: Holder, answer: Answer | None, *, scanner: str, seco
         is_ours = attachment is not None and release(
             Scan, pk, holder, str(verdict), status=Scan.Status.DONE, reason=words, verdict=verdict,
             found=answer.found if answer else "", scanner=scanner, seconds=seconds,
-            facts={"seconds": round(seconds, 3), **({"scanner": scanner} if scanner else {})},
+            facts={"seconds": seconds, **({"scanner": scanner} if scanner else {})},
         )  # fmt: skip
         if attachment is None or not is_ours:
             return "lease lost"

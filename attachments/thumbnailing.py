@@ -91,12 +91,12 @@ def draw(pk: int, holder: Holder) -> str:
             keys = [stored(Path(directory, f"{each.size}.webp")) for each in drawn]
         reached("thumbnails written", id=pk)
     except NotDrawableError as error:
-        return settle(pk, holder, [], [], seconds=monotonic() - began, why_not=str(error))
+        return settle(pk, holder, [], [], seconds=round(monotonic() - began, 3), why_not=str(error))
     except Exception as error:  # the storage, the disk, or a defect of ours
         log.exception("thumbnailing broke", id=pk)
         return refuse(pk, holder, words_for(error))
     with files.let_go_on_error(*keys):
-        word = settle(pk, holder, drawn, keys, seconds=monotonic() - began)
+        word = settle(pk, holder, drawn, keys, seconds=round(monotonic() - began, 3))
     if word == LEASE_LOST:
         files.let_go(*keys)
     return word
@@ -171,7 +171,7 @@ def settle(pk: int, holder: Holder, drawn: list[Drawn], keys: list[str], *, seco
         attachment = locked_attachment(Thumbnailing, pk)
         is_ours = attachment is not None and release(
             Thumbnailing, pk, holder, name, status=status, reason=why_not, seconds=seconds, is_settled=True,
-            facts={"seconds": round(seconds, 3)},
+            facts={"seconds": seconds},
         )  # fmt: skip
         if attachment is None or not is_ours:
             return LEASE_LOST

@@ -8,6 +8,7 @@ that rows refer to and no other; and the owner must have been told of the virus,
 import hashlib
 import json
 import secrets
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -136,9 +137,10 @@ class Row:
     scenario: Scenario
     hit: int = 1
     action: str = KILL_GROUP
+    note: str = ""
 
     def __str__(self) -> str:
-        return self.point
+        return f"{self.point}, {self.note}" if self.note else self.point
 
 
 @dataclass
@@ -193,6 +195,20 @@ def after_the_scanner_was_away(case: Case) -> None:
         path.with_name(f"{path.name}.away").rename(path)
 
 
+def and_redis_is_emptied(case: Case) -> None:
+    case.arm()
+    case.upload_all()
+    case.until_shot()
+    case.fleet.redis().flushall()
+
+
+def and_the_database_dies(case: Case) -> None:
+    case.arm()
+    case.upload_all()
+    case.until_shot()
+    case.fleet["postgres"].signal(signal.SIGKILL)
+
+
 def after_a_kill(point: str) -> Scenario:
     """A worker has died with a file in its hands."""
 
@@ -240,7 +256,13 @@ KILLS = [
     ),
 ]
 
-ROWS = [*KILLS, Row("scan begun", uploads, action=KILL_CHILD), Row("thumbnails written", uploads, action=KILL_CHILD)]
+ROWS = [
+    *KILLS,
+    Row("scan begun", uploads, action=KILL_CHILD),
+    Row("thumbnails written", uploads, action=KILL_CHILD),
+    Row(f"received {PROCESS}", and_redis_is_emptied, note="and Redis is emptied"),
+    Row("scan answered", and_the_database_dies, note="and PostgreSQL is killed"),
+]
 
 NOT_ON_THE_WAY = {
     "attachment released": "a person's request, in one transaction: the same as at 'attachment deleting'",
@@ -279,6 +301,7 @@ def judged(case: Case) -> Iterator[str]:
     fleet = case.fleet
     with suppress(AssertionError):
         eventually(lambda: not overdue(case), within=DRAIN_SECONDS)
+    eventually(lambda: fleet.sql("SELECT 1"))  # the connection may have died with the database
     # What no row refers to waits for an hour, lest an upload be still under way. None is.
     fleet.sql("UPDATE attachments_erasure SET not_before = clock_timestamp()")
     with suppress(AssertionError):
