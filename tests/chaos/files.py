@@ -19,8 +19,9 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from tests.attachments.pictures import jpeg
-from tests.chaos.armory import FREEZE, KILL_CHILD, KILL_GROUP, Shot
+from tests.chaos.armory import FREEZE, KILL_CHILD, Shot
 from tests.chaos.fleet import Fleet
+from tests.chaos.matrix import Row
 from tests.clamav import EICAR, ClamAV
 from tests.waiting import eventually
 
@@ -71,7 +72,7 @@ class Upload:
 class Case:
     """One row while it runs."""
 
-    def __init__(self, fleet: Fleet, scanner: ClamAV, row: "Row", number: int) -> None:
+    def __init__(self, fleet: Fleet, scanner: ClamAV, row: Row, number: int) -> None:
         self.fleet, self.scanner, self.row, self.number = fleet, scanner, row, number
         self.uploads: list[Upload] = []
         self.deleted: list[Upload] = []
@@ -129,18 +130,6 @@ class Case:
 
 
 Scenario = Callable[[Case], None]
-
-
-@dataclass(frozen=True)
-class Row:
-    point: str
-    scenario: Scenario
-    hit: int = 1
-    action: str = KILL_GROUP
-    note: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.point}, {self.note}" if self.note else self.point
 
 
 @dataclass
