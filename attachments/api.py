@@ -16,7 +16,7 @@ from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound, PermissionDenied, ValidationError
 from rest_framework.generics import get_object_or_404
 from rest_framework.parsers import MultiPartParser
-from rest_framework.permissions import IsAdminUser
+from rest_framework.permissions import BasePermission, IsAdminUser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -102,6 +102,18 @@ def code_of(error: AttachmentError) -> str:
     """QuotaExceededError: quota_exceeded."""
     name = type(error).__name__.removesuffix("Error")
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+def may_change(user: User) -> bool:
+    """An administrator of attachments, as the admin sees it."""
+    return user.is_staff and user.has_perm("attachments.change_attachment")
+
+
+class MayChange(BasePermission):
+    message = "You need the permission to change attachments."
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return may_change(cast(User, request.user))
 
 
 class AnyRenderer(BaseRenderer):
@@ -201,11 +213,11 @@ class AttachmentViewSet(
         user = cast(User, request.user)
         attachment = self.get_object()
         with errors_as_http():
-            services.rescan_attachment(attachment, by=user, as_administrator=user.is_staff)
+            services.rescan_attachment(attachment, by=user, as_administrator=may_change(user))
         return self._answer(attachment)
 
     @extend_schema(request=ReleaseSerializer, responses={200: AttachmentSerializer, 409: None})
-    @action(detail=True, methods=["post"], permission_classes=[IsAdminUser])
+    @action(detail=True, methods=["post"], permission_classes=[IsAdminUser, MayChange])
     def release(self, request: Request, pk: str) -> Response:
         """For staff: let a quarantined file be fetched, whatever the scan has said. The reason is kept."""
         serializer = ReleaseSerializer(data=request.data)

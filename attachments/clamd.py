@@ -38,9 +38,6 @@ class Address:
     host: str = ""
     port: int = 0
 
-    def __str__(self) -> str:
-        return self.path or f"{self.host}:{self.port}"
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -104,8 +101,9 @@ def conversation(address: Address, *, until: float) -> Iterator[socket.socket]:
             is_open = True
             yield connection
     except OSError as error:
-        words = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-        raise ScannerUnavailableError(f"virus scanner at {address}: {words}", carrying=is_open) from error
+        # Without the address: this is read by people who have uploaded something.
+        words = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        raise ScannerUnavailableError(f"the virus scanner cannot be reached: {words}", carrying=is_open) from error
 
 
 def connected(address: Address, *, until: float) -> socket.socket:

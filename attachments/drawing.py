@@ -1,8 +1,10 @@
 """Draws the thumbnails of one file: `python -I drawing.py <content type> <file>`, in a directory of its own.
 
 A program and no module of the service: a worker starts it (attachments/thumbnailing.py), and whatever a hostile file
-does to a decoder, it does here, where memory, processor time and what may be written are limited, and nothing of the
-service's environment is known. It writes small.webp and large.webp, and says as JSON what they are:
+does to a decoder, it does here, where memory, processor time and what may be written are limited, and where nothing of
+the service's environment is handed on. These are limits, and no sandbox: it runs as the same user.
+
+It writes small.webp and large.webp, and says as JSON what they are:
 [{"size": "small", "width": 256, "height": 171, "bytes": 9012}, …]. Where nothing can be drawn it says why in one
 sentence, and ends with NOT_DRAWABLE. Any other end is none of the file's doing.
 """

@@ -22,9 +22,11 @@ LONGEST = timedelta(hours=1)
 LONGEST_RUN_SECONDS = 10.0
 """A storage that does not answer holds each file up; the rest is taken again later, and scans get their turn."""
 
+# What is further off than any wait was written by a clock that was set back since.
 TAKE = """
     WITH due AS MATERIALIZED (  -- index: erasure_due
-        SELECT key FROM attachments_erasure WHERE not_before <= statement_timestamp()
+        SELECT key FROM attachments_erasure
+        WHERE not_before <= statement_timestamp() OR not_before > statement_timestamp() + 2 * %(longest)s
         ORDER BY not_before LIMIT %(limit)s
         FOR NO KEY UPDATE SKIP LOCKED
     )

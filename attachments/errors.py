@@ -12,6 +12,10 @@ class FileTooLargeError(AttachmentError):
     """The file is too large."""
 
 
+class FileEmptyError(AttachmentError):
+    """The file is empty."""
+
+
 class TooManyAttachmentsError(AttachmentError):
     """The task has as many attachments as it can have; delete one first."""
 

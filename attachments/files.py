@@ -16,6 +16,8 @@ from typing import Self
 import structlog
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.db import transaction
+from django.db.models.functions import Now
 
 from attachments.models import Erasure
 from work.failpoints import reached
@@ -80,7 +82,8 @@ def storage_errors(doing: str, key: str) -> Iterator[None]:
 def write(content: "File[bytes]") -> str:
     """Store the file, and return its key. It goes again unless somebody adopts it. StorageError if it is not stored."""
     key = new_key()
-    Erasure.objects.create(key=key, not_before=in_(NEVER_ADOPTED_AFTER))
+    with transaction.atomic(durable=True):  # committed before the file is there, so never within another transaction
+        Erasure.objects.create(key=key, not_before=in_(NEVER_ADOPTED_AFTER))
     reached("file writing")
     with storage_errors("writing", key):
         stored = storage().save(key, content)
@@ -97,8 +100,9 @@ def adopt(*keys: str) -> None:
 
 
 def let_go(*keys: str) -> None:
-    """They will not be adopted: they may go at once."""
-    Erasure.objects.filter(key__in=keys, attempts=0).update(not_before=clock())
+    """They will not be adopted: they may go at once, also where an Erasure of theirs has been worked off already."""
+    Erasure.objects.bulk_create([Erasure(key=key, not_before=Now()) for key in keys], ignore_conflicts=True)
+    Erasure.objects.filter(key__in=keys).update(not_before=clock())
 
 
 @contextmanager

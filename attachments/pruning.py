@@ -25,7 +25,7 @@ OF_DELETED_TASKS = f"""
         WHERE task.deleted_at < statement_timestamp() - %(tombstones)s AND attachment.deleted_at IS NULL
           AND attachment.state NOT IN ({QUARANTINED})
         LIMIT %(limit)s
-        FOR UPDATE OF attachment SKIP LOCKED
+        FOR NO KEY UPDATE OF task, attachment SKIP LOCKED
     )
     UPDATE attachments_attachment AS attachment
     SET deleted_at = clock_timestamp(), history = {note("deleted", "jsonb_build_object('by', 'its task')")}
@@ -59,4 +59,8 @@ def delete_with_their_tasks(*, tombstones: timedelta) -> int:
 def delete_rows(*, older_than: timedelta) -> int:
     """Index: attachment_tombstone."""
     old = Attachment.objects.filter(deleted_at__lt=Now() - older_than).order_by("deleted_at")
-    return Attachment.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:BATCH])).delete()[0]
+    deleted = 0
+    while ids := list(old.values_list("pk", flat=True)[:BATCH]):
+        Attachment.objects.filter(pk__in=ids).delete()
+        deleted += len(ids)
+    return deleted

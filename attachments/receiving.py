@@ -8,12 +8,16 @@ import hashlib
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
+
+log = structlog.get_logger("attachments")
 
 ABANDONED_AFTER = timedelta(days=1)
 
@@ -23,6 +27,8 @@ class ReceivedFile(TemporaryUploadedFile):
 
     sha256 = ""
     is_too_large = False
+    is_broken = False
+    """The disk did not take it."""
 
     def __init__(self, name: str, content_type: str) -> None:
         settings.UPLOAD_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -44,9 +50,13 @@ class ReceivingHandler(TemporaryFileUploadHandler):
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
         if start + len(raw_data) > settings.ATTACHMENT_MAX_BYTES:
             self.file.is_too_large = True
-        if not self.file.is_too_large:
+        if not (self.file.is_too_large or self.file.is_broken):
             self._hash.update(raw_data)
-            self.file.write(raw_data)
+            try:
+                self.file.write(raw_data)
+            except OSError:
+                log.exception("upload not received")
+                self.file.is_broken = True
         return None
 
     def file_complete(self, file_size: int) -> "UploadedFile[Any] | None":
@@ -57,11 +67,9 @@ class ReceivingHandler(TemporaryFileUploadHandler):
 def clear_abandoned() -> int:
     """Delete what uploads and drawings have left whose process died; return how many."""
     cleared = 0
-    for path in settings.UPLOAD_DIR.glob("*.upload"):
-        if time.time() - path.stat().st_mtime > ABANDONED_AFTER.total_seconds():
-            if path.is_dir():  # thumbnailing.draw's
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-            cleared += 1
+    for path in [*settings.UPLOAD_DIR.glob("*.upload"), *settings.UPLOAD_DIR.glob("*.slot")]:
+        with suppress(FileNotFoundError):  # an upload may end at any moment
+            if time.time() - path.stat().st_mtime > ABANDONED_AFTER.total_seconds():
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+                cleared += 1
     return cleared

@@ -18,7 +18,7 @@ FAILED = """
         FROM {stage} AS stage JOIN attachments_attachment AS attachment ON attachment.id = stage.attachment_id
         WHERE stage.status = 'failed' AND NOT stage.is_settled
         ORDER BY stage.attachment_id
-        FOR NO KEY UPDATE OF attachment SKIP LOCKED
+        FOR NO KEY UPDATE OF attachment, stage SKIP LOCKED
     ), settled AS (
         UPDATE {stage} AS stage SET is_settled = TRUE FROM lost WHERE stage.id = lost.id
     )

@@ -77,7 +77,7 @@ def visit() -> None:
     except ScannerUnavailableError as error:
         breaker.trip(SCANNER, str(error), probing=True)
     else:
-        breaker.close(SCANNER)
+        breaker.reached(SCANNER)  # which says little, if it broke off while it had a file
 
 
 def scan(pk: int, holder: Holder, *, is_probe: bool) -> str:
@@ -89,9 +89,11 @@ def scan(pk: int, holder: Holder, *, is_probe: bool) -> str:
     try:
         answer, scanner = look_into(attachment)
     except ScannerUnavailableError as error:
+        log.warning("scanner unavailable", at=settings.CLAMD, error=str(error), id=pk)
         breaker.trip(SCANNER, str(error), carrying=error.carrying, probing=is_probe)
         return park(pk, holder, error)
     except (StorageError, FileDamagedError) as error:
+        breaker.reached(SCANNER)  # its version was asked for before the file was opened
         return refuse(pk, holder, f"the stored file cannot be read: {error}")
     except Exception as error:  # a defect of ours with this one file must not stop the others
         log.exception("scan broke", id=pk)

@@ -82,9 +82,11 @@ class AttachmentSerializer(serializers.ModelSerializer[Attachment]):
     def get_content_url(self, attachment: Attachment) -> str:
         return reverse("attachment-content", args=[attachment.pk], request=self.context["request"])
 
-    @extend_schema_field(ScanSerializer)
+    @extend_schema_field(ScanSerializer(allow_null=True))
     def get_scan(self, attachment: Attachment) -> Any:
-        return ScanSerializer(attachment.scan).data
+        """null for one that was deleted a moment ago."""
+        scan: Scan | None = getattr(attachment, "scan", None)
+        return None if scan is None else ScanSerializer(scan).data
 
     @extend_schema_field(ThumbnailingSerializer(allow_null=True))
     def get_thumbnailing(self, attachment: Attachment) -> Any:

@@ -9,6 +9,7 @@ from django.db.models import Sum
 
 from attachments import files
 from attachments.errors import (
+    FileEmptyError,
     FileTooLargeError,
     NotInThatStateError,
     QuarantinedError,
@@ -57,6 +58,10 @@ def check_upload(task: Task, upload: ReceivedFile) -> None:
     """Whether the file is one that the task may have; AttachmentError with a sentence if not."""
     if upload.is_too_large:
         raise FileTooLargeError(f"The file is larger than {in_megabytes(settings.ATTACHMENT_MAX_BYTES)}.")
+    if upload.is_broken:
+        raise StorageFailedError
+    if not upload.size:
+        raise FileEmptyError
     check_room(task, size=int(upload.size or 0))
 
 
@@ -70,7 +75,10 @@ def make_row(task: Task, *, key: str, by: User, **facts: Any) -> Attachment:
     attachment = Attachment.objects.create(task=stored, key=key, **facts)
     Attachment.objects.filter(pk=attachment.pk).update(history=noted("uploaded", by=by.get_username()))
     Scan.objects.create(attachment=attachment, owner_id=stored.owner_id)
-    files.adopt(key)
+    try:
+        files.adopt(key)
+    except files.FileLostError as error:
+        raise StorageFailedError from error
     return attachment
 
 
@@ -79,7 +87,7 @@ def check_room(task: Task, *, size: int) -> None:
     most = settings.ATTACHMENTS_PER_TASK
     if Attachment.objects.filter(task=task).present().count() >= most:
         raise TooManyAttachmentsError(f"The task has {most} attachments, which is as many as it can have.")
-    used = Attachment.objects.filter(task__owner=task.owner_id).stored().aggregate(bytes=Sum("size"))["bytes"] or 0
+    used = Attachment.objects.filter(owner_id=task.owner_id).stored().aggregate(bytes=Sum("size"))["bytes"] or 0
     if used + size > settings.ATTACHMENT_QUOTA_BYTES:
         raise QuotaExceededError(
             f"The file has {in_megabytes(size)}; {in_megabytes(settings.ATTACHMENT_QUOTA_BYTES - used)} of your "

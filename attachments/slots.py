@@ -6,10 +6,10 @@ with its process, however that ends.
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from socket import gethostname
 
 from django.conf import settings
 
@@ -31,13 +31,16 @@ def slot() -> Iterator[bool]:
 
 def taken() -> int | None:
     """A descriptor that holds a slot of this worker, whose processes have one parent; None if all are taken."""
+    directory = Path(settings.UPLOAD_DIR)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for number in range(most()):
-        path = Path(tempfile.gettempdir(), f"taskapp-{os.getuid()}-files-{os.getppid()}-{number}")
+        path = directory / f"{gethostname()}-{os.getppid()}-{number}.slot"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
         else:
+            os.utime(descriptor)  # receiving.clear_abandoned deletes those of workers that are long gone
             return descriptor
     return None

@@ -1,5 +1,6 @@
 """What a request may bring with it."""
 
+import re
 from collections.abc import Callable
 
 from django.conf import settings
@@ -8,6 +9,8 @@ from django.middleware.common import CommonMiddleware
 
 from config.errors import not_found
 from config.problems import is_api, problem_page
+
+TAKES_FILES = re.compile(r"/api/v1/tasks/\d+/attachments/|/tasks/\d+/|/admin/attachments/attachment/add/")
 
 
 class LimitsMiddleware:
@@ -42,7 +45,7 @@ class SafeRedirectMiddleware(CommonMiddleware):
 
 
 def most_bytes(request: HttpRequest) -> int:
-    has_files = request.content_type == "multipart/form-data"
+    has_files = request.content_type == "multipart/form-data" and TAKES_FILES.fullmatch(request.path)
     return settings.MAX_UPLOAD_BYTES if has_files else settings.MAX_BODY_BYTES
 
 

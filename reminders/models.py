@@ -178,7 +178,7 @@ class Delivery(Leased):
         Reminder, on_delete=models.CASCADE, related_name="deliveries", null=True, blank=True, db_index=False
     )
     attachment = models.ForeignKey(
-        Attachment, on_delete=models.CASCADE, related_name="deliveries", null=True, blank=True, db_index=False,
+        Attachment, on_delete=models.DO_NOTHING, related_name="deliveries", null=True, blank=True, db_index=False,
         help_text="The infected file that this is about, where it is about no reminder.",
     )  # fmt: skip
     recipient = models.ForeignKey(User, on_delete=models.CASCADE, related_name="deliveries", db_index=False)

@@ -5,6 +5,7 @@ from typing import cast
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
@@ -16,7 +17,7 @@ from attachments.scanning import SCANNER
 from attachments.services import add_attachment
 from reminders.channels import EMAIL
 from reminders.channels.mime import describe_due
-from reminders.models import Reminder
+from reminders.models import Delivery, Reminder
 from taskapp.models import Task
 from taskapp.services import complete_task
 from work import breaker
@@ -30,11 +31,13 @@ def task_page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the task; POST marks it as done, or adds a file that comes with it."""
     task = get_object_or_404(Task.objects.owned_by(request.user).present(), pk=pk)  # type: ignore[arg-type]
     if request.method == "POST":
-        add_file(request, task) if "file" in request.FILES else complete_task(task)
+        add_file(request, task) if "upload" in request.POST else complete_task(task)
         return redirect("task-page", pk=pk)
-    reminders = Reminder.objects.filter(task=task).prefetch_related("deliveries")[:REMINDERS_SHOWN]
+    # What another was told, while the task was theirs, is between them and us.
+    own = Prefetch("deliveries", queryset=Delivery.objects.owned_by(request.user))  # type: ignore[arg-type]
+    reminders = Reminder.objects.filter(task=task).prefetch_related(own)[:REMINDERS_SHOWN]
     due = describe_due(task.due_at, zone=task.timezone, all_day=task.all_day) if task.due_at else "no due date"
-    attachments = Attachment.objects.filter(task=task).present().prefetch_related("thumbnails", "deliveries")
+    attachments = Attachment.objects.filter(task=task).present().prefetch_related("thumbnails", own)
     context = {
         "task": task, "due": due, "reminders": reminders, "parked": breaker.why_open(EMAIL),
         "attachments": attachments, "scanner_away": breaker.why_open(SCANNER),
@@ -44,8 +47,11 @@ def task_page(request: HttpRequest, pk: int) -> HttpResponse:
 
 def add_file(request: HttpRequest, task: Task) -> None:
     """What is wrong with the file is said on the page that is shown next."""
-    upload, by = cast(ReceivedFile, request.FILES["file"]), cast(User, request.user)
+    upload = request.FILES.get("file")
+    if upload is None:
+        messages.error(request, "Choose a file.")
+        return
     try:
-        add_attachment(task, upload=upload, by=by)
+        add_attachment(task, upload=cast(ReceivedFile, upload), by=cast(User, request.user))
     except AttachmentError as error:
         messages.error(request, str(error))

@@ -10,5 +10,7 @@ from reminders.planning import hold_planning
 
 
 @receiver(pre_delete, sender=User)
-def wait_for_planning(sender: type[User], **kwargs: Any) -> None:
+def wait_for_planning(sender: type[User], instance: User, **kwargs: Any) -> None:
     hold_planning()
+    # The owner before the tasks, as an upload locks them.
+    User.objects.select_for_update().filter(pk=instance.pk).first()

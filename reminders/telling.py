@@ -7,6 +7,7 @@ because the file was scanned again at that moment, is queued again when that sca
 
 from django.db import connection
 
+from reminders.planning import PLANNERS_LOCK
 from work.step import note, step
 
 BATCH = 1_000
@@ -14,9 +15,11 @@ BATCH = 1_000
 QUEUED_AGAIN = note("queued again").replace("history", "reminders_delivery.history", 1)
 
 TELL = f"""
-    WITH untold AS MATERIALIZED (  -- index: attachment_untold
+    WITH free AS MATERIALIZED (  -- beside planning and the deletion of a user, which lock deliveries first
+        SELECT pg_try_advisory_xact_lock({PLANNERS_LOCK}) AS is_ours
+    ), untold AS MATERIALIZED (  -- index: attachment_untold
         SELECT id FROM attachments_attachment
-        WHERE is_untold
+        WHERE is_untold AND (SELECT is_ours FROM free)
         ORDER BY id LIMIT %s
         FOR NO KEY UPDATE SKIP LOCKED
     ), told AS (

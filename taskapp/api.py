@@ -97,8 +97,9 @@ class TaskViewSet(viewsets.ModelViewSet[Task]):
     def get_queryset(self) -> QuerySet[Task]:
         """Deleted tasks are met by those alone who ask for them: `restore/`, and the list with `?deleted=`."""
         tasks = Task.objects.owned_by(cast(User, self.request.user)).with_tag_names()
-        asked_for_deleted = self.action == "list" and self.request.query_params.get("deleted")
-        return tasks if asked_for_deleted or self.action == "restore" else tasks.present()
+        if self.action == "restore":
+            return tasks.present() | tasks.restorable()
+        return tasks if self.action == "list" and self.request.query_params.get("deleted") else tasks.present()
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         if request.query_params.keys() - OF_A_PLAIN_LIST:

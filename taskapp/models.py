@@ -1,6 +1,7 @@
 """A task is a person's to-do, due at an instant that was meant in a time zone."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Self
 
 from django.conf import settings
@@ -66,6 +67,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def deleted(self) -> Self:
         return self.exclude(deleted_at=None)
+
+    def restorable(self) -> Self:
+        """Deleted, and not for so long that their files have gone (attachments/pruning.py)."""
+        return self.filter(deleted_at__gte=Now() - timedelta(days=settings.TOMBSTONE_DAYS))
 
     def open(self) -> Self:
         """Present, and still to be done."""

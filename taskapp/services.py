@@ -189,7 +189,7 @@ def delete_tasks(tasks: TaskQuerySet) -> int:
 
 
 def restore_tasks(tasks: TaskQuerySet) -> int:
-    return tasks.deleted().update(deleted_at=None)
+    return tasks.restorable().update(deleted_at=None)
 
 
 def complete_tasks(tasks: TaskQuerySet) -> int:

@@ -1,4 +1,5 @@
-"""Whoever deletes an attachment, be it by raw SQL or along with its task's owner, its files go."""
+"""Whoever deletes an attachment, be it by raw SQL or along with its task's owner, its files go. And it follows its task:
+to another owner, and, if it is infected, back to those who have to be told when the task is restored or given away."""
 
 from django.db import migrations
 from django.db.migrations import RunSQL
@@ -35,6 +36,25 @@ BEGIN
     RETURN NULL;
 END
 $$;
+CREATE FUNCTION attachments_own() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT owner_id INTO STRICT NEW.owner_id FROM taskapp_task WHERE id = NEW.task_id;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION attachments_follow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE attachments_attachment
+    SET owner_id = NEW.owner_id, is_untold = is_untold OR (state = 'infected' AND deleted_at IS NULL)
+    WHERE task_id = NEW.id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER attachments_attachment_owned BEFORE INSERT ON attachments_attachment
+    FOR EACH ROW EXECUTE FUNCTION attachments_own();
+CREATE TRIGGER attachments_task_followed AFTER UPDATE OF owner_id, deleted_at ON taskapp_task
+    FOR EACH ROW WHEN (OLD.owner_id <> NEW.owner_id OR (OLD.deleted_at IS NOT NULL AND NEW.deleted_at IS NULL))
+    EXECUTE FUNCTION attachments_follow();
 CREATE TRIGGER attachments_thumbnail_gone AFTER DELETE ON attachments_thumbnail
     REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION attachments_let_go();
 CREATE TRIGGER attachments_attachment_gone AFTER DELETE ON attachments_attachment
@@ -44,6 +64,8 @@ CREATE TRIGGER attachments_attachment_buried AFTER UPDATE ON attachments_attachm
 """
 
 FORGET = """
+DROP FUNCTION attachments_follow CASCADE;
+DROP FUNCTION attachments_own CASCADE;
 DROP FUNCTION attachments_bury CASCADE;
 DROP FUNCTION attachments_let_go_of_present CASCADE;
 DROP FUNCTION attachments_let_go CASCADE;

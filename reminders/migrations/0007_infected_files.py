@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 db_index=False,
                 help_text="The infected file that this is about, where it is about no reminder.",
                 null=True,
-                on_delete=django.db.models.deletion.CASCADE,
+                on_delete=django.db.models.deletion.DO_NOTHING,
                 related_name="deliveries",
                 to="attachments.attachment",
             ),

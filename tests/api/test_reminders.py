@@ -31,7 +31,7 @@ def test_a_delivery_is_shown_with_its_recipient_and_history(alice, api):
     shown = api(alice).get(f"/api/v1/deliveries/{delivery.pk}/").json()
 
     assert shown == {
-        "id": delivery.pk, "reminder": delivery.reminder_id, "task": delivery.reminder.task_id,
+        "id": delivery.pk, "reminder": delivery.reminder_id, "attachment": None, "task": delivery.reminder.task_id,
         "recipient": "alice@example.org", "channel": "email", "status": "sent", "reason": "", "attempts": 0,
         "not_before": shown["not_before"], "sent_at": shown["sent_at"], "message_id": "<a@b>",
         "unknown_outcome": False, "history": [],

@@ -277,6 +277,22 @@ def test_a_file_that_is_gone_already_is_as_good_as_deleted(attachment, stored):
     assert not Erasure.objects.exists()
 
 
+def test_what_a_clock_that_was_set_back_has_put_off_goes(db):
+    Erasure.objects.create(key="00/lost", not_before=timezone.now() + timedelta(days=300))
+
+    assert erase() == 1
+    assert not Erasure.objects.exists()
+
+
+def test_all_rows_that_are_old_enough_go_however_many(alice, monkeypatch):
+    monkeypatch.setattr(pruning, "BATCH", 2)
+    for _ in range(5):
+        make_attachment(make_task(alice), deleted_at=timezone.now() - timedelta(days=100))
+
+    assert prune()["rows"] == 5
+    assert not Attachment.objects.exists()
+
+
 def test_a_task_is_not_purged_while_a_file_of_it_is_quarantined(alice, staff):
     attachment = make_attachment(make_task(alice, due_in_hours=None), state="infected")
     clean = make_attachment(make_task(alice, due_in_hours=None))

@@ -82,6 +82,31 @@ def test_one_process_of_a_worker_stays_free_for_reminders(alice, settings):
     assert process()["skipped"] == 1
 
 
+def test_a_storage_that_does_not_answer_holds_no_more_processes_than_a_scan(alice):
+    Erasure.objects.create(key="00/lost")
+
+    with slots.slot():
+        process()
+
+    assert Erasure.objects.filter(attempts=0).exists()
+    assert process()["erased"] == 1
+
+
+def test_scans_and_drawings_take_turns(alice, bob):
+    """So that drawings which come again and again do not keep others from being scanned."""
+    for _ in range(3):
+        upload_file(make_task(alice), jpeg(), name="photo.jpg")
+    while Scan.objects.exclude(status="done").exists():
+        process(go_on=0)
+    his = upload_file(make_task(bob))
+    Thumbnailing.objects.update(status="queued", not_before=clock())
+
+    for _ in range(2):
+        process(go_on=0)
+
+    assert Attachment.objects.get(pk=his.pk).state == "ready"
+
+
 @pytest.mark.parametrize(("processes", "most"), [(1, 1), (2, 1), (4, 3)])
 def test_a_worker_has_a_slot_less_than_processes_and_one_at_least(settings, processes, most):
     settings.WORKER_CONCURRENCY = processes

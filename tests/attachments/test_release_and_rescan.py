@@ -5,7 +5,7 @@ import pytest
 from attachments import services
 from attachments.errors import NotInThatStateError, QuarantinedError, ReasonMissingError
 from attachments.models import Attachment, Scan
-from tests.factories import make_attachment, make_task
+from tests.factories import make_attachment, make_task, make_user
 
 QUARANTINED = ["infected", "unscannable"]
 
@@ -151,3 +151,15 @@ def test_what_was_let_out_can_be_scanned_again(alice, staff, api):
     services.release_attachment(attachment, by=staff, reason="a false alarm")
 
     assert api(alice).post(path_of(attachment, "rescan/")).json()["state"] == "uploaded"
+
+
+def test_staff_without_the_permission_let_nothing_out(alice, api):
+    clerk = make_user("clerk", is_staff=True)
+    attachment = make_attachment(make_task(alice), state="infected")
+    own = make_attachment(make_task(clerk), state="infected")
+
+    released = api(clerk).post(f"/api/v1/attachments/{attachment.pk}/release/", {"reason": "a reason"})
+    scanned = api(clerk).post(f"/api/v1/attachments/{own.pk}/rescan/")
+
+    assert (released.status_code, scanned.status_code) == (403, 403)
+    assert set(Attachment.objects.values_list("state", flat=True)) == {"infected"}

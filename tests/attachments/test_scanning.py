@@ -11,6 +11,7 @@ from attachments.models import Attachment, Scan
 from attachments.processing import process
 from tests.clamav import EICAR, LARGEST_STREAM, SIGNATURE
 from tests.factories import make_task, upload_file
+from work.breaker import trip
 from work.models import Breaker
 from work.step import clock, in_
 
@@ -130,7 +131,8 @@ def test_a_scanner_that_is_stopped_costs_no_attempt_and_the_scan_goes_on_when_it
     process(go_on=0)
 
     assert (parked.failures, parked.open_until is None) == (3, False)
-    assert "virus scanner at" in waiting["reason"]
+    assert "the virus scanner cannot be reached" in waiting["reason"]
+    assert str(scanner.directory) not in waiting["reason"]
     assert [entry["step"] for entry in untouched] == ["claimed", "parked"] * 3
     attachment = reloaded(attachment)
     assert (attachment.state, attachment.scan.attempts) == ("ready", 0)
@@ -163,6 +165,17 @@ def test_a_file_on_which_the_scanner_breaks_off_lets_others_go_first_and_then_be
     assert (first.status, first.attempts) == ("queued", 0)
     assert first.broke_at is not None
     assert Scan.objects.filter(pk=first.pk, attempts=1, status="queued", not_before__gt=clock()).exists()
+
+
+def test_that_the_scanner_knows_its_version_is_no_sign_that_it_scans(alice, scanner):
+    """It broke off while it had a file, and now there is none to try."""
+    for _ in range(3):
+        trip(scanning.SCANNER, "it does not answer", carrying=True)
+    Breaker.objects.update(open_until=clock())
+
+    process()
+
+    assert Breaker.objects.get(name=scanning.SCANNER).open_until is not None
 
 
 def test_a_lost_lease_is_noticed_and_the_verdict_is_left_to_whoever_has_it_now(alice, scanner, monkeypatch):

@@ -165,4 +165,4 @@ def test_a_scan_that_is_repeated_leaves_the_thumbnails_as_they_are(alice):
 def test_a_directory_that_was_drawn_in_is_gone_afterwards(alice, settings):
     until_ready(upload_file(make_task(alice), jpeg(), name="photo.jpg"))
 
-    assert list(settings.UPLOAD_DIR.iterdir()) == []
+    assert list(settings.UPLOAD_DIR.glob("*.upload")) == []

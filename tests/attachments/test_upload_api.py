@@ -414,6 +414,19 @@ def test_of_a_file_whose_upload_dies_before_its_row_nothing_stays(alice, api, ta
     assert (erase(), files_in(stored)) == (1, [])
 
 
+def test_of_a_file_that_was_erased_while_it_was_being_stored_nothing_stays(
+    alice, api, task, settings, stored, at_point
+):
+    """The process slept for longer than an hour."""
+    at_point("file writing", lambda: Erasure.objects.all().delete())
+
+    response = upload(api(alice), task)
+
+    assert response.status_code == 503
+    assert not Attachment.objects.exists()
+    assert (erase(), files_in(stored)) == (1, [])
+
+
 def test_a_disk_that_takes_no_file_is_said_to_be_away(alice, api, task, settings, stored):
     stored.write_text("where the directory should be")
 

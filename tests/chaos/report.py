@@ -15,11 +15,11 @@ from tests.chaos import flood, kills, matrix, soak
 INTRODUCTION = """\
 # Crash matrix
 
-What becomes of reminders when processes are killed, servers fail and clocks jump. The system under test runs as in
-production: one web process, two beats, three workers, PostgreSQL and Valkey, and a supervisor that starts again what
-has died. Lost and doubled are counted at the mail server, against what the API had granted. A point is a step of the
-[lifecycle](lifecycle.md), a moment within one, or a message to a worker; only the harness, which is no part of an
-installation, can arm one.
+What becomes of reminders and of files when processes are killed, servers fail and clocks jump. The system under test
+runs as in production: one web process, two beats, three workers, PostgreSQL and Valkey, and a supervisor that starts
+again what has died. Lost and doubled are counted at the mail server, against what the API had granted. A point is a
+step of the [lifecycle](lifecycle.md), a moment within one, or a message to a worker; only the harness, which is no part
+of an installation, can arm one.
 
 - **lost**: the last state that was granted for a task wants to be announced, and no message announces it.
 - **misled**: one does, but a later message announced another due date.

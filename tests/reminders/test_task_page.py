@@ -3,10 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from taskapp.models import Task
 from tests.factories import in_hours, make_delivery, make_reminder, make_task
 from work.models import Breaker
 
@@ -92,6 +94,45 @@ def test_the_button_marks_it_as_done(alice, client):
     task.refresh_from_db()
     assert task.status == "done"
     assert "Mark as done" not in response.text
+
+
+def test_a_file_is_added_and_shown(alice, client, settings, tmp_path):
+    settings.UPLOAD_DIR = tmp_path
+    task = make_task(alice)
+    client.force_login(alice)
+    file = SimpleUploadedFile("receipt.txt", b"Paid.")
+
+    response = client.post(f"/tasks/{task.pk}/", {"upload": "yes", "file": file}, follow=True)
+
+    assert "receipt.txt" in response.text
+    assert task.attachments.get().state == "uploaded"
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [({}, "Choose a file."), ({"file": SimpleUploadedFile("empty.txt", b"")}, "The file is empty.")],
+    ids=["none", "an empty one"],
+)
+def test_an_upload_without_a_file_says_so_and_does_not_complete_the_task(
+    alice, client, settings, tmp_path, files, words
+):
+    settings.UPLOAD_DIR = tmp_path
+    task = make_task(alice)
+    client.force_login(alice)
+
+    response = client.post(f"/tasks/{task.pk}/", {"upload": "yes", **files}, follow=True)
+
+    task.refresh_from_db()
+    assert words in response.text
+    assert task.status == "todo"
+
+
+def test_what_a_former_owner_was_told_is_not_shown(alice, bob, client):
+    task = make_task(alice)
+    make_delivery(task, status="sent", address="alice@private.example")
+    Task.objects.filter(pk=task.pk).update(owner=bob)
+
+    assert "alice@private.example" not in see(client, bob, task).text
 
 
 def test_nothing_in_a_task_runs_in_the_page(alice, client):

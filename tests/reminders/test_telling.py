@@ -9,7 +9,8 @@ from reminders.delivering import deliver_batch
 from reminders.models import Delivery
 from reminders.sweep import send_due_soon
 from reminders.wake import seconds_until_work
-from taskapp.services import delete_task
+from taskapp.models import Task
+from taskapp.services import delete_task, restore_task
 from tests.factories import make_task, upload_file
 from work import bell
 from work.step import clock, noted
@@ -126,6 +127,45 @@ def test_a_task_that_was_given_away_is_told_to_its_new_owner(infected, bob, mail
     deliver_batch()
 
     assert [mail["To"] for mail in mail_server.accepted] == ["bob@example.org"]
+
+
+def test_a_task_that_is_restored_is_told_of_what_was_suppressed_while_it_was_deleted(infected, mail_server):
+    send_due_soon()
+    delete_task(infected.task)
+    deliver_batch()
+    assert mail_server.accepted == []
+
+    restore_task(infected.task)
+    send_due_soon()
+    deliver_batch()
+
+    assert len(mail_server.accepted) == 1
+
+
+def test_a_task_that_comes_back_to_its_owner_tells_them(infected, alice, bob, mail_server):
+    send_due_soon()
+    for owner in (bob, alice):
+        Task.objects.update(owner=owner)
+        if owner == bob:
+            deliver_batch()
+    send_due_soon()
+    deliver_batch()
+
+    assert [mail["To"] for mail in mail_server.accepted] == ["alice@example.org"]
+    assert Attachment.objects.owned_by(alice).exists()
+    assert not Attachment.objects.owned_by(bob).exists()
+
+
+def test_who_was_told_is_not_told_again_when_the_task_is_restored(infected, mail_server):
+    send_due_soon()
+    deliver_batch()
+    delete_task(infected.task)
+    restore_task(infected.task)
+
+    send_due_soon()
+    deliver_batch()
+
+    assert len(mail_server.accepted) == 1
 
 
 def test_the_delivery_is_shown_with_its_file_and_its_task(infected, alice, api, mail_server):
