@@ -67,7 +67,7 @@ def check_upload(task: Task, upload: ReceivedFile) -> None:
 
 def make_row(task: Task, *, key: str, by: User, **facts: Any) -> Attachment:
     """The attachment of a file that is stored, and its scan. One of an owner's after the other, for the limits."""
-    User.objects.select_for_update(no_key=True).get(pk=task.owner_id)
+    User.objects.select_for_update(no_key=True).filter(pk=task.owner_id).first()
     stored = Task.objects.present().select_for_update(no_key=True).filter(pk=task.pk, owner=task.owner_id).first()
     if stored is None:
         raise TaskGoneError
