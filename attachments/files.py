@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 
 from attachments.models import Erasure
 from work.failpoints import reached
-from work.step import clock, in_
+from work.step import in_
 
 log = structlog.get_logger("attachments")
 
@@ -101,8 +101,10 @@ def adopt(*keys: str) -> None:
 
 def let_go(*keys: str) -> None:
     """They will not be adopted: they may go at once, also where an Erasure of theirs has been worked off already."""
-    Erasure.objects.bulk_create([Erasure(key=key, not_before=Now()) for key in keys], ignore_conflicts=True)
-    Erasure.objects.filter(key__in=keys).update(not_before=clock())
+    Erasure.objects.bulk_create(
+        [Erasure(key=key, not_before=Now()) for key in keys],
+        update_conflicts=True, unique_fields=["key"], update_fields=["not_before"],
+    )  # fmt: skip
 
 
 @contextmanager

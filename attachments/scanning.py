@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from time import monotonic
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -26,7 +25,7 @@ from attachments import clamd
 from attachments.clamd import Answer, ScannerUnavailableError
 from attachments.files import StorageError, StoredFile
 from attachments.kinds import DRAWABLE
-from attachments.models import Attachment, Scan, Thumbnailing
+from attachments.models import Attachment, Scan, Stage, Thumbnailing
 from work import breaker
 from work.backoff import Patience
 from work.breaker import Admission
@@ -94,10 +93,10 @@ def scan(pk: int, holder: Holder, *, is_probe: bool) -> str:
         return park(pk, holder, error)
     except (StorageError, FileDamagedError) as error:
         breaker.reached(SCANNER)  # its version was asked for before the file was opened
-        return refuse(pk, holder, f"the stored file cannot be read: {error}")
+        return refuse(Scan, pk, holder, f"the stored file cannot be read: {error}")
     except Exception as error:  # a defect of ours with this one file must not stop the others
         log.exception("scan broke", id=pk)
-        return refuse(pk, holder, f"internal error: {type(error).__name__}")
+        return refuse(Scan, pk, holder, f"internal error: {type(error).__name__}")
     if answer is not None:
         breaker.close(SCANNER, accepted=True)
     reached("scan answered", id=pk)
@@ -117,11 +116,11 @@ def begin(pk: int, holder: Holder) -> Attachment | None:
     return attachment
 
 
-def locked_attachment(stage: type[Any], pk: int) -> Attachment | None:
+def locked_attachment(stage: type[Stage], pk: int) -> Attachment | None:
     """The attachment of a stage, locked; before the stage itself, as everywhere."""
     return (
         Attachment.objects.select_for_update(no_key=True, of=["self"])
-        .filter(pk__in=stage.objects.filter(pk=pk).values("attachment"), deleted_at=None)
+        .filter(pk__in=stage._default_manager.filter(pk=pk).values("attachment"), deleted_at=None)
         .first()
     )
 
@@ -212,13 +211,13 @@ def next_state(attachment: Attachment, verdict: Scan.Verdict) -> Attachment.Stat
     return Attachment.State.CLEAN if is_to_be_drawn else Attachment.State.READY
 
 
-def refuse(pk: int, holder: Holder, text: str) -> str:
-    """An attempt is spent: later, with backoff, or never, which recovering.fail_lost tells the attachment."""
-    attempts = (Scan.objects.filter(pk=pk).values_list("attempts", flat=True).first() or 0) + 1
+def refuse(stage: type[Stage], pk: int, holder: Holder, text: str) -> str:
+    """An attempt is spent: later, with backoff; or never, which `recovering` tells the attachment."""
+    attempts = (stage._default_manager.filter(pk=pk).values_list("attempts", flat=True).first() or 0) + 1
     delay = patience().after(attempts)
-    status = Scan.Status.FAILED if delay is None else Scan.Status.QUEUED
+    status = stage.FAILED if delay is None else stage.QUEUED
     name = "failed" if delay is None else "deferred"
-    release(Scan, pk, holder, name, status=status, reason=text, later=delay, spends_attempt=True)
+    release(stage, pk, holder, name, status=status, reason=text, later=delay, spends_attempt=True)
     return name
 
 
@@ -233,7 +232,7 @@ def park(pk: int, holder: Holder, error: ScannerUnavailableError) -> str:
         return "parked"
     broke_ago = seconds_since_broken(pk)
     if broke_ago is not None and breaker.accepted_within(SCANNER, seconds=broke_ago):
-        return refuse(pk, holder, str(error))
+        return refuse(Scan, pk, holder, str(error))
     delay = max(patience().first, min(timedelta(seconds=2 * (broke_ago or 0)), breaker.LONGEST))
     release(Scan, pk, holder, "parked", status=Scan.Status.QUEUED, reason=str(error), later=delay, broke_at=clock())
     return "parked"

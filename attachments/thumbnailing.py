@@ -23,7 +23,7 @@ from django.db import transaction
 
 from attachments import drawing, files
 from attachments.models import Attachment, Thumbnail, Thumbnailing
-from attachments.scanning import lease, locked_attachment, log, patience
+from attachments.scanning import lease, locked_attachment, log, refuse
 from work.claims import Holder, Turn, claim, claim_alone, held, release
 from work.failpoints import reached
 from work.step import clock, noted, step
@@ -94,7 +94,7 @@ def draw(pk: int, holder: Holder) -> str:
         return settle(pk, holder, [], [], seconds=round(monotonic() - began, 3), why_not=str(error))
     except Exception as error:  # the storage, the disk, or a defect of ours
         log.exception("thumbnailing broke", id=pk)
-        return refuse(pk, holder, words_for(error))
+        return refuse(Thumbnailing, pk, holder, words_for(error))
     with files.let_go_on_error(*keys):
         word = settle(pk, holder, drawn, keys, seconds=round(monotonic() - began, 3))
     if word == LEASE_LOST:
@@ -191,13 +191,3 @@ def row_of(attachment: Attachment, drawn: Drawn, key: str) -> Thumbnail:
     return Thumbnail(
         attachment=attachment, size=drawn.size, width=drawn.width, height=drawn.height, bytes=drawn.bytes, key=key
     )
-
-
-def refuse(pk: int, holder: Holder, text: str) -> str:
-    """An attempt is spent: later, with backoff; or never, and then recovering.end_lost lets the file be ready."""
-    attempts = (Thumbnailing.objects.filter(pk=pk).values_list("attempts", flat=True).first() or 0) + 1
-    delay = patience().after(attempts)
-    status = Status.FAILED if delay is None else Status.QUEUED
-    name = "failed" if delay is None else "deferred"
-    release(Thumbnailing, pk, holder, name, status=status, reason=text, later=delay, spends_attempt=True)
-    return name

@@ -2,6 +2,8 @@
 
 import socket
 from datetime import timedelta
+from pathlib import Path
+from threading import Thread
 
 import pytest
 from django.db.models import F
@@ -154,7 +156,7 @@ def test_a_scanner_that_accepts_and_says_nothing_is_given_up_in_time(alice, scan
 def test_a_file_on_which_the_scanner_breaks_off_lets_others_go_first_and_then_bears_it(alice, settings, tmp_path):
     """It has answered about others since, so it is the file's own doing."""
     attachment = upload_file(make_task(alice))
-    with hanging_up(tmp_path / "clamd") as path:
+    with HangingUp(tmp_path / "clamd") as path:
         settings.CLAMD = {"path": path}
         process(go_on=0)
         first = reloaded(attachment).scan
@@ -221,15 +223,13 @@ def test_owners_take_turns(alice, bob, scanner):
     assert [reloaded(each).state for each in hers].count("ready") == 1
 
 
-class hanging_up:  # noqa: N801 (reads as a sentence)
+class HangingUp:
     """A scanner that knows its version, and hangs up on every file."""
 
-    def __init__(self, path) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = str(path)
 
     def __enter__(self) -> str:
-        from threading import Thread  # noqa: PLC0415
-
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
         self._listener.listen()
