@@ -51,7 +51,7 @@ class TaskFilter(filters.FilterSet):  # type: ignore[misc]
     deleted = filters.ChoiceFilter(
         choices=[("true", "Deleted"), ("false", "Present")],
         method="show_deleted",
-        help_text="true: the deleted tasks, which can be restored.",
+        help_text="true: the deleted tasks, which can be restored for `TOMBSTONE_DAYS`.",
     )
 
     class Meta:

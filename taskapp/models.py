@@ -69,7 +69,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.exclude(deleted_at=None)
 
     def restorable(self) -> Self:
-        """Deleted, and not for so long that their files have gone (attachments/pruning.py)."""
+        """Deleted, and not for so long that what belongs to them may have gone."""
         return self.filter(deleted_at__gte=Now() - timedelta(days=settings.TOMBSTONE_DAYS))
 
     def open(self) -> Self:
