@@ -76,8 +76,12 @@ def test_with_two_beats_and_two_workers_each_tick_runs_once_whoever_is_killed(se
         eventually(lambda before=before: len(runs(service)) >= before + 7)
         service.processes[BEATS[number]].send_signal(signal.SIGCONT)
     sql(service, "UPDATE django_celery_beat_periodictask SET enabled = false")
-    eventually(lambda: {run["status"] for run in runs(service)} <= {"finished", "merged"}, within=20)
+    eventually(lambda: all(run["look_at"] is None for run in runs(service)), within=40)
 
+    fates = {(run["status"], run["reason"]) for run in runs(service)}
+    assert {status for status, _ in fates} - {"finished", "merged"} <= {"skipped"}, fates
+    # Of the last tick, whose message nobody had taken yet.
+    assert {reason for status, reason in fates if status == "skipped"} <= {"the schedule was disabled"}
     ticks = [run["scheduled_for"] for run in runs(service)]
     finished = [run for run in runs(service) if run["status"] == "finished"]
     first = runs(service)[0]["since"] or ticks[0]
