@@ -16,6 +16,7 @@ from typing import Self
 import structlog
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.db import Error as AnyDatabaseError
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -109,8 +110,14 @@ def let_go(*keys: str) -> None:
 
 @contextmanager
 def let_go_on_error(*keys: str) -> Iterator[None]:
+    """Around the transaction that adopts them.
+
+    Where the database fails, nobody knows whether it has committed. The Erasure does: it is there or not.
+    """
     try:
         yield
+    except AnyDatabaseError:
+        raise
     except Exception:
         let_go(*keys)
         raise

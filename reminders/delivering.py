@@ -36,6 +36,7 @@ from work.backoff import Patience
 from work.breaker import Admission
 from work.claims import Holder, Turn, claim, claim_alone, hand_back
 from work.failpoints import reached
+from work.insisting import DATABASE_LOST, insist
 from work.step import clock
 
 log = structlog.get_logger("reminders")
@@ -89,6 +90,7 @@ def run(post: Post, counts: Counter[str], *, limit: int, go_on: float) -> None:
 def hand_over_all(batch: list[int], holder: Holder, post: Post, counts: Counter[str], *, until: float) -> None:
     """One after the other; whatever ends that, what was accepted is written down and the rest is handed back."""
     counts["claimed"] += len(batch)
+    lease_over = monotonic() + lease().total_seconds()
     waiting = list(batch)
     try:
         while waiting and may_go_on(until):
@@ -97,7 +99,7 @@ def hand_over_all(batch: list[int], holder: Holder, post: Post, counts: Counter[
         if post.unsettled:
             settle(post.unsettled, holder, post)
         if waiting:
-            counts["handed back"] += hand_back(Delivery, waiting, holder)
+            counts["handed back"] += insist(lambda: hand_back(Delivery, waiting, holder), until=lease_over)
 
 
 def may_go_on(until: float) -> bool:
@@ -163,11 +165,18 @@ def last_check(pk: int, holder: Holder, post: Post) -> Letter | None:
 
 
 def settle_and_check(pk: int, holder: Holder, post: Post) -> Letter | None:
-    """The check of the next message, with the end of the last one in the same statement; None if there is none."""
+    """The check of the next message, with the end of the last one in the same statement; None if there is none.
+
+    None, too, if PostgreSQL was lost: then the last one comes to its end by itself, over a new connection.
+    """
     accepted = post.unsettled
     if accepted is None:
         return None
-    is_ours, letter = settle_and_renew(accepted, pk, holder, post.channels)
+    try:
+        is_ours, letter = settle_and_renew(accepted, pk, holder, post.channels)
+    except DATABASE_LOST:
+        settle(accepted, holder, post)
+        return None
     post.unsettled = None
     if is_ours:
         LATENESS.observe(accepted.late_now)
@@ -177,7 +186,7 @@ def settle_and_check(pk: int, holder: Holder, post: Post) -> Letter | None:
 def settle(letter: Letter, holder: Holder, post: Post) -> None:
     """The channel's server has accepted the message."""
     facts = letter.arrival()
-    is_ours = end(letter.id, holder, "sent", status=Delivery.Status.SENT, sent_at=clock(), facts=facts)
+    is_ours = end(letter, holder, "sent", status=Delivery.Status.SENT, sent_at=clock(), facts=facts)
     post.unsettled = None
     if is_ours:
         LATENESS.observe(letter.late_now)
@@ -189,11 +198,11 @@ def refuse(letter: Letter, holder: Holder, text: str, *, permanent: bool) -> str
     delay = None if permanent else patience().after(attempts)
     if delay is None:
         reason = text if permanent else f"{attempts} attempts; the last: {text}"
-        end(letter.id, holder, "failed", status=Delivery.Status.FAILED, reason=reason, spends_attempt=True)
+        end(letter, holder, "failed", status=Delivery.Status.FAILED, reason=reason, spends_attempt=True)
         return "failed"
     facts = {"attempt": attempts, "again_in_seconds": delay.total_seconds()}
     end(
-        letter.id, holder, "deferred", status=Delivery.QUEUED, reason=text, later=delay, facts=facts,
+        letter, holder, "deferred", status=Delivery.QUEUED, reason=text, later=delay, facts=facts,
         spends_attempt=True,
     )  # fmt: skip
     return "deferred"
@@ -208,14 +217,14 @@ def park(letter: Letter, holder: Holder, error: TransportError) -> None:
     changes = {"reason": str(error), "unknown_outcome": letter.unknown_outcome or error.unknown}
     name = "outcome unknown" if error.unknown else "parked"
     if not error.carrying:
-        end(letter.id, holder, name, status=Delivery.QUEUED, **changes)
+        end(letter, holder, name, status=Delivery.QUEUED, **changes)
     elif letter.broke_ago is not None and breaker.accepted_within(letter.channel, seconds=letter.broke_ago):
         delay = patience().after(letter.attempts + 1)
         status = Delivery.FAILED if delay is None else Delivery.QUEUED
-        end(letter.id, holder, name, status=status, later=delay, broke_at=clock(), spends_attempt=True, **changes)
+        end(letter, holder, name, status=status, later=delay, broke_at=clock(), spends_attempt=True, **changes)
     else:
         delay = pause(letter.broke_ago, longest=patience().longest if error.unknown else breaker.LONGEST)
-        end(letter.id, holder, name, status=Delivery.QUEUED, later=delay, broke_at=clock(), **changes)
+        end(letter, holder, name, status=Delivery.QUEUED, later=delay, broke_at=clock(), **changes)
 
 
 def pause(broke_ago: float | None, *, longest: timedelta) -> timedelta:

@@ -22,6 +22,7 @@ from reminders.models import Delivery
 from taskapp.models import Task
 from work.claims import NO_LEASE, Holder, release
 from work.failpoints import reached
+from work.insisting import insist
 from work.prepared import fetch_prepared
 from work.step import note, step
 
@@ -153,6 +154,11 @@ class Letter:
         return self.renewed_at + SEND_SHARE * lease().total_seconds()
 
     @property
+    def lease_over(self) -> float:
+        """From then on it is somebody else's, unless PostgreSQL was away."""
+        return self.renewed_at + lease().total_seconds()
+
+    @property
     def late_now(self) -> float:
         """`late`, as time goes on."""
         return self.late + monotonic() - self.renewed_at
@@ -232,13 +238,13 @@ def suppress(letter: Letter, holder: Holder) -> bool:
         locked = Task.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=letter.task_id).first()
         if locked is None:
             reason = "its task is being changed"
-            return end(letter.id, holder, "put off", status=Delivery.QUEUED, reason=reason, later=PUT_OFF) or True
+            return end(letter, holder, "put off", status=Delivery.QUEUED, reason=reason, later=PUT_OFF) or True
         again = renew(letter.id, holder, [])
         if again is None:
             return True
         if not again.why:
             return False
-        end(letter.id, holder, "suppressed", status=Delivery.Status.SUPPRESSED, reason=again.why)
+        end(letter, holder, "suppressed", status=Delivery.Status.SUPPRESSED, reason=again.why)
         if again.why == NOT_THE_OWNER:
             queue_for_owner(letter.id)
     return True
@@ -251,8 +257,11 @@ def queue_for_owner(pk: int) -> None:
         step("delivery", "queued", rows=cursor.rowcount)
 
 
-def end(pk: int, holder: Holder, name: str, **changes: Any) -> bool:
-    return release(Delivery, pk, holder, name, handing_over=False, **changes)
+def end(letter: Letter, holder: Holder, name: str, **changes: Any) -> bool:
+    """As `release`; and for as long as the lease lasts, though PostgreSQL be away for a while."""
+    return insist(
+        lambda: release(Delivery, letter.id, holder, name, handing_over=False, **changes), until=letter.lease_over
+    )
 
 
 def message_id_domain() -> str:

@@ -15,6 +15,7 @@ from tests.broker import quiet_broker
 from tests.factories import make_user
 from tests.mail_server import MailServer
 from tests.system_packages import pytest_runtest_setup  # noqa: F401 (a hook)
+from tests.wire import Wire, wire_to_the_database
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -76,6 +77,13 @@ def committed_db(transactional_db) -> None:
     defaults.make_schedules(apps, None)
     import_module("schedules.migrations.0004_prune_runs").make_schedule(apps, None)
     import_module("attachments.migrations.0003_schedules").make_schedules(apps, None)
+
+
+@pytest.fixture
+def wire(committed_db) -> Iterator[Wire]:
+    """What connects this test with PostgreSQL, and can lose an answer."""
+    with wire_to_the_database() as wire:
+        yield wire
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def service(mail, database, other_port, tmp_path_factory):
     with (
         quiet_broker(broker_url(number=5)),
         Service(
-            tmp_path_factory.mktemp("data"), DATABASE_URL=url, EMAIL_URL=mail.url, DELIVERY_LEASE_SECONDS="6"
+            tmp_path_factory.mktemp("data"), DATABASE_URL=url, EMAIL_URL=mail.url, DELIVERY_LEASE_SECONDS="20"
         ) as service,
     ):
         service.start("web", "celery-worker", "celery-beat")
@@ -91,10 +91,8 @@ def test_what_happens_to_the_database_costs_no_reminder_and_no_process(service, 
     eventually(lambda: database.sql(PULSE) > last_pulse)
     assert [name for name, process in service.processes.items() if process.poll() is not None] == []
     copies = Counter(message["Subject"].split(": ")[-1] for message in mail.accepted)
-    in_doubt = {title for task, title in tasks.items() if service.deliveries(task=task)[0]["unknown_outcome"]}
-    assert copies.keys() == set(tasks.values())
-    assert {title for title, count in copies.items() if count > 1} <= in_doubt
-    assert len(in_doubt) <= 2  # as many as were being handed over at that moment
+    assert copies == Counter(tasks.values())
+    assert not [task for task in tasks if service.deliveries(task=task)[0]["unknown_outcome"]]
 
 
 def test_health_answers_in_seconds_while_the_database_is_frozen(service, database):

@@ -1,0 +1,80 @@
+"""PostgreSQL's answer to a commit is lost: whether the file has its row, nobody here knows. It is kept if it has."""
+
+from pathlib import Path
+
+import pytest
+from django.db import OperationalError
+
+from attachments.erasing import erase
+from attachments.files import StoredFile
+from attachments.models import Attachment, Erasure, Thumbnail, Thumbnailing
+from attachments.processing import process
+from tests.attachments.pictures import jpeg
+from tests.attachments.storage import files_in
+from tests.factories import make_task, upload_file
+from work.step import clock
+
+ROW = 'INSERT INTO "attachments_scan"'
+THUMBNAILS = 'INSERT INTO "attachments_thumbnail"'
+
+
+@pytest.fixture(autouse=True)
+def _no_scanner(settings) -> None:
+    settings.SCAN_POLICY = "off"
+
+
+def test_a_file_whose_row_was_committed_is_kept(wire, alice, stored: Path):
+    wire.break_at(ROW, "COMMIT")
+    with pytest.raises(OperationalError):
+        upload_file(make_task(alice), b"Some text.\n")
+
+    erase()
+
+    with StoredFile(Attachment.objects.get().key) as file:
+        assert file.read() == b"Some text.\n"
+    assert not Erasure.objects.exists()
+
+
+def test_a_file_whose_row_was_not_committed_goes_after_an_hour(wire, alice, stored: Path):
+    wire.break_at(ROW, "COMMIT", is_carried_out=False)
+    with pytest.raises(OperationalError):
+        upload_file(make_task(alice), b"Some text.\n")
+
+    assert not Attachment.objects.exists()
+    assert (erase(), len(files_in(stored))) == (0, 1)
+    Erasure.objects.update(not_before=clock())
+    assert (erase(), files_in(stored)) == (1, [])
+
+
+def test_thumbnails_whose_rows_were_committed_are_kept(wire, alice, stored: Path):
+    upload_file(make_task(alice), jpeg(), name="photo.jpg")
+    process(go_on=0)
+    wire.break_at(THUMBNAILS, "COMMIT")
+    with pytest.raises(OperationalError):
+        process(go_on=0)
+
+    erase()
+
+    assert Thumbnail.objects.count() == 2
+    for thumbnail in Thumbnail.objects.all():
+        with StoredFile(thumbnail.key) as file:
+            assert len(file.read()) == thumbnail.bytes
+    assert not Erasure.objects.exists()
+
+
+def test_thumbnails_whose_rows_were_not_committed_are_drawn_again(wire, alice, stored: Path):
+    attachment = upload_file(make_task(alice), jpeg(), name="photo.jpg")
+    process(go_on=0)
+    wire.break_at(THUMBNAILS, "COMMIT", is_carried_out=False)
+    with pytest.raises(OperationalError):
+        process(go_on=0)
+
+    Thumbnailing.objects.update(lease_until=clock())
+    process(go_on=10)
+    Erasure.objects.update(not_before=clock())
+    erase()
+
+    attachment.refresh_from_db()
+    keys = {attachment.key, *Thumbnail.objects.values_list("key", flat=True)}
+    assert (attachment.state, len(keys)) == ("ready", 3)
+    assert {str(path.relative_to(stored)) for path in files_in(stored)} == keys

@@ -1,0 +1,102 @@
+"""PostgreSQL, or the way to it, is lost in the middle of a run: what was accepted is written down all the same."""
+
+from collections import Counter
+from time import monotonic
+
+import pytest
+from django.db import OperationalError, transaction
+
+from reminders.delivering import deliver_batch, hand_over_all, turn
+from reminders.last_check import lease
+from reminders.models import Delivery
+from reminders.post import Post
+from tests.factories import make_delivery, make_task
+from work.claims import Holder, claim
+from work.insisting import insist
+
+BY_ITSELF = 'UPDATE "reminders_delivery" SET'
+WITH_THE_NEXT = "WITH settled AS"
+
+either_way = pytest.mark.parametrize("is_carried_out", [True, False], ids=["answer lost", "never heard"])
+
+
+def steps() -> list[list[str]]:
+    return [[entry["step"] for entry in delivery.history] for delivery in Delivery.objects.order_by("pk")]
+
+
+@either_way
+def test_a_message_that_was_accepted_is_sent_once(wire, alice, mail_server, is_carried_out):
+    make_delivery(make_task(alice))
+    wire.break_at(BY_ITSELF, is_carried_out=is_carried_out)
+
+    counts = deliver_batch()
+
+    assert counts == {"claimed": 1, "sent": 1}
+    assert len(mail_server.accepted) == 1
+    assert steps() == [["claimed", "sent"]]
+    assert not Delivery.objects.get().unknown_outcome
+
+
+@either_way
+def test_a_run_goes_on_with_the_next_message(wire, alice, mail_server, is_carried_out):
+    for _ in range(4):
+        make_delivery(make_task(alice))
+    wire.break_at(WITH_THE_NEXT, is_carried_out=is_carried_out)
+
+    counts = deliver_batch()
+
+    assert counts == {"claimed": 4, "sent": 4}
+    assert len(mail_server.accepted) == 4
+    assert steps() == [["claimed", "sent"]] * 4
+    assert not Delivery.objects.filter(unknown_outcome=True).exists()
+
+
+@either_way
+def test_a_message_that_was_refused_has_failed(wire, alice, mail_server, is_carried_out):
+    make_delivery(make_task(alice))
+    mail_server.answers["RCPT"] = "550 5.1.1 no such user"
+    wire.break_at(BY_ITSELF, is_carried_out=is_carried_out)
+
+    counts = deliver_batch()
+
+    assert counts == {"claimed": 1, "failed": 1}
+    assert steps() == [["claimed", "failed"]]
+
+
+@either_way
+def test_what_was_not_begun_is_handed_back(wire, alice, mail_server, is_carried_out):
+    for _ in range(2):
+        make_delivery(make_task(alice))
+    holder = Holder()
+    batch = claim(Delivery, holder, limit=10, lease=lease(), turn=turn)
+    wire.break_at(BY_ITSELF, is_carried_out=is_carried_out)
+
+    with Post() as post:
+        hand_over_all(batch, holder, post, Counter(), until=monotonic())
+
+    assert steps() == [["claimed", "handed back"]] * 2
+
+
+def test_a_database_that_stays_away_is_not_waited_for_longer_than_the_lease(wire, alice, mail_server, settings):
+    settings.DELIVERY_LEASE_SECONDS = 2
+    make_delivery(make_task(alice))
+    wire.break_at(BY_ITSELF, is_carried_out=False, stays_broken=True)
+
+    with pytest.raises(OperationalError):
+        deliver_batch()
+    wire.mend()
+
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.handing_over) == ("leased", True)
+
+
+def test_within_a_transaction_it_is_called_once(committed_db):
+    calls = []
+
+    def write() -> None:
+        calls.append(1)
+        raise OperationalError
+
+    with pytest.raises(OperationalError), transaction.atomic():
+        insist(write, until=monotonic() + 10)
+    assert calls == [1]
