@@ -95,8 +95,7 @@ def draw(pk: int, holder: Holder) -> str:
     except Exception as error:  # the storage, the disk, or a defect of ours
         log.exception("thumbnailing broke", id=pk)
         return refuse(Thumbnailing, pk, holder, words_for(error))
-    with files.let_go_on_error(*keys):
-        word = settle(pk, holder, drawn, keys, seconds=round(monotonic() - began, 3))
+    word = settle(pk, holder, drawn, keys, seconds=round(monotonic() - began, 3))
     if word == LEASE_LOST:
         files.let_go(*keys)
     return word
@@ -167,7 +166,7 @@ def settle(pk: int, holder: Holder, drawn: list[Drawn], keys: list[str], *, seco
     """Write down what came of it; the file is ready, with thumbnails or without."""
     name = "not drawable" if why_not else "drawn"
     status = Status.FAILED if why_not else Status.DONE
-    with transaction.atomic():
+    with files.let_go_on_error(*keys), transaction.atomic():
         attachment = locked_attachment(Thumbnailing, pk)
         is_ours = attachment is not None and release(
             Thumbnailing, pk, holder, name, status=status, reason=why_not, seconds=seconds, is_settled=True,

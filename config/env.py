@@ -58,7 +58,7 @@ SCHEDULERS = {"schedules.scheduler:LedgerScheduler", "django_celery_beat.schedul
 at_least_zero = validate.Range(min=0, error="must be a whole number of 0 or more.")
 at_least_one = validate.Range(min=1, error="must be a whole number of 1 or more.")
 at_least_ten = validate.Range(min=10, error="must be a whole number of 10 or more.")
-# Of which 40 % must fit into CELERY_TASK_SOFT_TIME_LIMIT (attachments/scanning.py).
+# Of which 45 % must fit into CELERY_TASK_SOFT_TIME_LIMIT (reminders/last_check.py, attachments/scanning.py).
 lease_of_a_job = validate.Range(min=1, max=200, error="must be a whole number from 1 to 200.")
 port = validate.Range(min=1, max=65535, error="must be a port number from 1 to 65535.")
 

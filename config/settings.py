@@ -41,7 +41,7 @@ REMINDER_WINDOW_HOURS = env.int("REMINDER_WINDOW_HOURS", 24, validate=environmen
 DELIVERY_MAX_ATTEMPTS = env.int("DELIVERY_MAX_ATTEMPTS", 10, validate=environment.at_least_one)
 DELIVERY_BACKOFF_SECONDS = env.int("DELIVERY_BACKOFF_SECONDS", 5, validate=environment.at_least_one)
 DELIVERY_BACKOFF_MAX_SECONDS = env.int("DELIVERY_BACKOFF_MAX_SECONDS", 3600, validate=environment.at_least_one)
-DELIVERY_LEASE_SECONDS = env.int("DELIVERY_LEASE_SECONDS", 30, validate=environment.at_least_one)
+DELIVERY_LEASE_SECONDS = env.int("DELIVERY_LEASE_SECONDS", 30, validate=environment.lease_of_a_job)
 DELIVERY_BATCH_SIZE = env.int("DELIVERY_BATCH_SIZE", 50, validate=environment.at_least_one)
 HEALTH_LATE_SECONDS = env.int("HEALTH_LATE_SECONDS", 120, validate=environment.at_least_ten)
 HISTORY_DAYS = env.int("HISTORY_DAYS", 90, validate=environment.at_least_one)

@@ -36,7 +36,7 @@ from work.backoff import Patience
 from work.breaker import Admission
 from work.claims import Holder, Turn, claim, claim_alone, hand_back
 from work.failpoints import reached
-from work.insisting import DATABASE_LOST, insist
+from work.insisting import DATABASE_AWAY, insist
 from work.step import clock
 
 log = structlog.get_logger("reminders")
@@ -121,9 +121,10 @@ def hand_over(pk: int, holder: Holder, post: Post) -> str:
     try:
         post.send(letter.channel, letter.message(), give_up_at=letter.give_up_at)
     except DeliveryError as error:
+        word = refuse(letter, holder, str(error), permanent=error.permanent)
         if post.prove(letter.channel, accepted=False):  # whoever answers about a recipient works
             breaker.close(letter.channel)
-        return refuse(letter, holder, str(error), permanent=error.permanent)
+        return word
     except TransportError as error:
         park(letter, holder, error)
         if not post.drop(letter.channel):
@@ -174,7 +175,7 @@ def settle_and_check(pk: int, holder: Holder, post: Post) -> Letter | None:
         return None
     try:
         is_ours, letter = settle_and_renew(accepted, pk, holder, post.channels)
-    except DATABASE_LOST:
+    except DATABASE_AWAY:
         settle(accepted, holder, post)
         return None
     post.unsettled = None
@@ -218,13 +219,21 @@ def park(letter: Letter, holder: Holder, error: TransportError) -> None:
     name = "outcome unknown" if error.unknown else "parked"
     if not error.carrying:
         end(letter, holder, name, status=Delivery.QUEUED, **changes)
-    elif letter.broke_ago is not None and breaker.accepted_within(letter.channel, seconds=letter.broke_ago):
+    elif others_got_through(letter):
         delay = patience().after(letter.attempts + 1)
         status = Delivery.FAILED if delay is None else Delivery.QUEUED
         end(letter, holder, name, status=status, later=delay, broke_at=clock(), spends_attempt=True, **changes)
     else:
         delay = pause(letter.broke_ago, longest=patience().longest if error.unknown else breaker.LONGEST)
         end(letter, holder, name, status=Delivery.QUEUED, later=delay, broke_at=clock(), **changes)
+
+
+def others_got_through(letter: Letter) -> bool:
+    """Whether the channel has carried others since a connection broke on this message the last time."""
+    broke_ago = letter.broke_ago
+    return broke_ago is not None and insist(
+        lambda: breaker.accepted_within(letter.channel, seconds=broke_ago), until=letter.lease_over
+    )
 
 
 def pause(broke_ago: float | None, *, longest: timedelta) -> timedelta:

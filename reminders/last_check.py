@@ -120,7 +120,7 @@ SETTLE_AND_RENEW = f"""
         WHERE id = %(accepted)s AND status IS NOT DISTINCT FROM 'leased' AND lease_token = %(token)s
         RETURNING id
     ), renewed AS (
-        {RENEWED.format(only_if="AND (SELECT count(*) FROM settled) >= 0 FOR NO KEY UPDATE OF own SKIP LOCKED")}
+        {RENEWED.format(only_if="AND EXISTS (SELECT FROM settled) FOR NO KEY UPDATE OF own SKIP LOCKED")}
     )
     SELECT (SELECT count(*) FROM settled), renewed.* FROM (VALUES (1)) AS one LEFT JOIN renewed ON TRUE
 """  # noqa: S608 (constants of this module)
@@ -203,7 +203,7 @@ def renew(pk: int, holder: Holder, channels: list[str]) -> Letter | None:
 def settle_and_renew(accepted: Letter, pk: int, holder: Holder, channels: list[str]) -> tuple[bool, Letter | None]:
     """Write down that a message was accepted, and renew another; whether the first was still ours, and the second.
 
-    The second is None where its lease is lost, somebody holds the row, or it took long: `renew` knows more.
+    The second is None where either lease is lost, somebody holds the row, or it took long: `renew` knows more.
     """
     reached("delivery checking", id=pk)
     renewed_at = monotonic()

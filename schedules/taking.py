@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from schedules.jobs import RUN, TakenBefore, is_of_run
 from schedules.models import RunStatus
-from schedules.statements import execute, fetch, plain
+from schedules.statements import execute, fetch, insist, plain
 
 logger = get_logger(__name__)
 
@@ -104,10 +104,13 @@ def take(job_id: str, *, run: int | None = None, retries: int = 0) -> int | Take
 def settle(
     job_id: str, status: str, *, start: int | None = None, reason: str | None = None, wait: timedelta | None = None
 ) -> bool:
-    """Write down how the run ended; `start` says which start of it. False: the lease was lost meanwhile."""
+    """Write down how the run ended; `start` says which start of it. False: the lease was lost meanwhile.
+
+    It would run again if that were forgotten, so PostgreSQL is waited for, for as long as a lease.
+    """
     said = None if reason is None else plain(reason)[:500]
     parameters = {"job": job_id, "status": status, "start": start, "reason": said, "wait": wait}
-    return bool(execute(SETTLE, parameters))
+    return bool(insist(SETTLE, parameters, within=LEASE))
 
 
 # --- What Celery tells, in the process that runs the job -------------------------------------------------------------

@@ -104,11 +104,12 @@ def hang_up(*sockets: socket.socket) -> None:
 def wire_to_the_database() -> Iterator[Wire]:
     """Django's connection in this thread goes over it meanwhile."""
     own = connection.settings_dict
-    before = {name: own[name] for name in ("HOST", "PORT")}
-    with Wire(own["HOST"], int(own["PORT"])) as wire:
+    before = {name: own[name] for name in ("HOST", "PORT", "OPTIONS")}
+    in_the_clear = {**own["OPTIONS"], "sslmode": "disable", "gssencmode": "disable"}
+    with Wire(own["HOST"], int(own["PORT"] or 5432)) as wire:
         try:
             connection.close()
-            own.update(HOST="127.0.0.1", PORT=str(wire.port))
+            own.update(HOST="127.0.0.1", PORT=str(wire.port), OPTIONS=in_the_clear)
             yield wire
             assert wire.has_broken, "the statements did not come"
         finally:

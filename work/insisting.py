@@ -5,31 +5,38 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, connection
 
 Result = TypeVar("Result")
 
 log = structlog.get_logger("work")
 
-DATABASE_LOST = (OperationalError, InterfaceError)
-"""What a lost connection raises; also a lock that was waited for too long, and a full disk."""
+DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
+"""What a lost connection raises, and a server that has become a standby; a full disk, too, and a lock of another's."""
 
-PAUSE_SECONDS = 0.2
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 2.0
+
+LONGEST_SECONDS = 30.0
+"""However long the lease is: a job may last for 100 s (CELERY_TASK_SOFT_TIME_LIMIT)."""
 
 
 def insist(write: Callable[[], Result], *, until: float) -> Result:
-    """Call `write`, and again over a new connection when that fails, until this moment of time.monotonic().
+    """Call `write`, and again over a new connection when that fails, until this moment of time.monotonic(); once at
+    least.
 
     Whether a statement was carried out whose answer was lost, nobody knows; so `write` must be one that may be carried
     out twice, such as a compare-and-set on a lease. Within a transaction, which is lost with its connection, it is
     called once.
     """
+    until = min(until, monotonic() + LONGEST_SECONDS)
+    pause, is_last = PAUSE_SECONDS, False
     while True:
         try:
             return write()
-        except DATABASE_LOST as error:
-            if connection.in_atomic_block or monotonic() + PAUSE_SECONDS >= until:
+        except DATABASE_AWAY as error:
+            if connection.in_atomic_block or is_last:
                 raise
             log.warning("not written; trying again", error=str(error))
         connection.close()
-        sleep(PAUSE_SECONDS)
+        sleep(pause)
+        pause, is_last = min(2 * pause, LONGEST_PAUSE_SECONDS), monotonic() >= until

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError
 
 from attachments.erasing import erase
@@ -60,6 +61,24 @@ def test_thumbnails_whose_rows_were_committed_are_kept(wire, alice, stored: Path
         with StoredFile(thumbnail.key) as file:
             assert len(file.read()) == thumbnail.bytes
     assert not Erasure.objects.exists()
+
+
+def test_thumbnails_are_kept_though_the_job_is_ended_just_after_the_commit(committed_db, alice, stored: Path, at_point):
+    def end() -> None:
+        raise SoftTimeLimitExceeded
+
+    upload_file(make_task(alice), jpeg(), name="photo.jpg")
+    process(go_on=0)
+    at_point("thumbnailing settled", end)
+    with pytest.raises(SoftTimeLimitExceeded):
+        process(go_on=0)
+
+    erase()
+
+    assert {str(path.relative_to(stored)) for path in files_in(stored)} >= {
+        each.key for each in Thumbnail.objects.all()
+    }
+    assert Thumbnail.objects.count() == 2
 
 
 def test_thumbnails_whose_rows_were_not_committed_are_drawn_again(wire, alice, stored: Path):

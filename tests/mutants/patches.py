@@ -51,7 +51,7 @@ PATCHES = [
         "the token guards the end of what was accepted", "reminders/last_check.py",
         "WHERE id = %(accepted)s AND status IS NOT DISTINCT FROM 'leased' AND lease_token = %(token)s",
         "WHERE id = %(accepted)s",
-        f"{SETTLING}::test_one_whose_lease_was_lost_is_not_settled_and_the_next_goes_on",
+        f"{SETTLING}::test_one_whose_lease_was_lost_is_not_settled_and_the_next_is_left_to_a_check_of_its_own",
     ),
     Patch(
         "nobody is waited for while a row is locked", "reminders/last_check.py",
@@ -146,7 +146,7 @@ PATCHES = [
     ),
     Patch(
         "a session that ends costs the next message nothing", "reminders/delivering.py",
-        "    except DATABASE_LOST:\n", "    except ZeroDivisionError:\n",
+        "    except DATABASE_AWAY:\n", "    except ZeroDivisionError:\n",
         f"{LOST_ANSWERS}::test_a_run_goes_on_with_the_next_message",
     ),
     Patch(
@@ -245,7 +245,8 @@ PATCHES = [
     ),
     Patch(
         "a message that breaks connections bears it", "reminders/delivering.py",
-        "breaker.accepted_within(letter.channel, seconds=letter.broke_ago)", "False",
+        "lambda: breaker.accepted_within(letter.channel, seconds=broke_ago), until=letter.lease_over",
+        "lambda: False, until=letter.lease_over",
         f"{DELIVERING}::test_a_message_on_which_connections_break_while_others_get_through_spends_attempts",
     ),
     Patch(
@@ -434,6 +435,12 @@ PATCHES = [
         "tests/e2e/test_ledger.py::test_a_worker_renews_the_lease_of_a_job_that_takes_long",
     ),
     Patch(
+        "the end of a run is written down over a new connection", "schedules/taking.py",
+        "insist(SETTLE, parameters, within=LEASE)", "execute(SETTLE, parameters)",
+        "tests/schedules/test_taking.py"
+        "::test_a_job_that_has_ended_is_finished_though_the_database_goes_at_that_moment",
+    ),
+    Patch(
         "what the stock scheduler has run counts", "schedules/planning.py",
         "    state = adopt(schedule, state, now)\n", "",
         f"{SCHEDULES}/test_planning.py::test_what_the_stock_scheduler_has_run_is_not_run_again",
@@ -483,7 +490,14 @@ PATCHES = [
     Patch(
         "a file whose commit nobody heard is kept", "attachments/files.py",
         "    except AnyDatabaseError:\n        raise\n", "",
-        f"{FILES}/test_lost_answers.py",
+        f"{FILES}/test_lost_answers.py::test_a_file_whose_row_was_committed_is_kept",
+    ),
+    Patch(
+        "what was committed is not taken back by what comes after", "attachments/thumbnailing.py",
+        "    word = settle(pk, holder, drawn, keys, seconds=round(monotonic() - began, 3))\n",
+        "    with files.let_go_on_error(*keys):\n"
+        "        word = settle(pk, holder, drawn, keys, seconds=round(monotonic() - began, 3))\n",
+        f"{FILES}/test_lost_answers.py::test_thumbnails_are_kept_though_the_job_is_ended_just_after_the_commit",
     ),
     Patch(
         "what was drawn under a lost lease goes", "attachments/thumbnailing.py",

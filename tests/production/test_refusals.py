@@ -38,6 +38,7 @@ BAD = [
     ("REMINDER_WINDOW_HOURS", "0"),
     ("REMINDER_CHECK_INTERVAL_MINUTES", "soon"),
     ("ATTACHMENT_MAX_MB", "0"),
+    ("DELIVERY_LEASE_SECONDS", "201"),
     ("ATTACHMENT_LEASE_SECONDS", "201"),
     ("SCAN_POLICY", "perhaps"),
     ("CLAMD_URL", "localhost:3310"),

@@ -16,6 +16,9 @@ from work.insisting import insist
 
 BY_ITSELF = 'UPDATE "reminders_delivery" SET'
 WITH_THE_NEXT = "WITH settled AS"
+ITS_PARAMETERS = "seconds_late"
+"""They come after the text of the statement was parsed."""
+BREAKER = 'INTO "work_breaker"'
 
 either_way = pytest.mark.parametrize("is_carried_out", [True, False], ids=["answer lost", "never heard"])
 
@@ -41,7 +44,7 @@ def test_a_message_that_was_accepted_is_sent_once(wire, alice, mail_server, is_c
 def test_a_run_goes_on_with_the_next_message(wire, alice, mail_server, is_carried_out):
     for _ in range(4):
         make_delivery(make_task(alice))
-    wire.break_at(WITH_THE_NEXT, is_carried_out=is_carried_out)
+    wire.break_at(WITH_THE_NEXT, ITS_PARAMETERS, is_carried_out=is_carried_out)
 
     counts = deliver_batch()
 
@@ -63,6 +66,17 @@ def test_a_message_that_was_refused_has_failed(wire, alice, mail_server, is_carr
     assert steps() == [["claimed", "failed"]]
 
 
+def test_a_message_that_was_refused_has_failed_though_the_database_went_meanwhile(wire, alice, mail_server):
+    make_delivery(make_task(alice))
+    mail_server.answers["RCPT"] = "550 5.1.1 no such user"
+    wire.break_at(BREAKER, is_carried_out=False)
+
+    with pytest.raises(OperationalError):
+        deliver_batch()
+
+    assert steps() == [["claimed", "failed"]]
+
+
 @either_way
 def test_what_was_not_begun_is_handed_back(wire, alice, mail_server, is_carried_out):
     for _ in range(2):
@@ -81,10 +95,13 @@ def test_a_database_that_stays_away_is_not_waited_for_longer_than_the_lease(wire
     settings.DELIVERY_LEASE_SECONDS = 2
     make_delivery(make_task(alice))
     wire.break_at(BY_ITSELF, is_carried_out=False, stays_broken=True)
+    began = monotonic()
 
     with pytest.raises(OperationalError):
         deliver_batch()
     wire.mend()
+
+    assert monotonic() - began > 2
 
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.handing_over) == ("leased", True)

@@ -111,6 +111,16 @@ def test_a_run_that_was_given_up_is_not_started(run):
     assert DONE == []
 
 
+@pytest.mark.parametrize("is_carried_out", [True, False], ids=["answer lost", "never heard"])
+def test_a_job_that_has_ended_is_finished_though_the_database_goes_at_that_moment(wire, run, is_carried_out):
+    wire.break_at("finished_at = CASE", is_carried_out=is_carried_out)
+
+    start(run)
+
+    run.refresh_from_db()
+    assert (DONE, run.status, run.starts) == (["done"], "finished", 1)
+
+
 def test_a_start_that_was_taken_for_dead_does_not_settle_the_next(run):
     first = taking.take(str(run.job_id))
     ScheduleRun.objects.update(status="due")
