@@ -16,6 +16,7 @@ class Wire:
     def __init__(self, host: str, port: int) -> None:
         self._to = (host, port)
         self._statements: list[bytes] = []
+        self._requests = 0
         self._is_carried_out = True
         self._stays_broken = False
         self._sockets: list[socket.socket] = []
@@ -38,7 +39,7 @@ class Wire:
 
     @property
     def has_broken(self) -> bool:
-        return not self._statements
+        return not self._statements and not self._requests
 
     def break_at(self, *statements: str, is_carried_out: bool = True, stays_broken: bool = False) -> None:
         """Break at the last of these, after the others in this order; when PostgreSQL has carried it out, or before.
@@ -49,8 +50,15 @@ class Wire:
         self._stays_broken = stays_broken
         self._statements = [statement.encode() for statement in statements]
 
+    def break_after(self, requests: int, *, is_carried_out: bool) -> None:
+        """Break at the last of so many requests, whatever they are."""
+        self._is_carried_out = is_carried_out
+        self._requests = requests
+
     def mend(self) -> None:
+        """Take connections again, and do not break any more."""
         self._stays_broken = False
+        self._statements, self._requests = [], 0
 
     def _start(self, target: Callable[..., None], *arguments: object) -> threading.Thread:
         thread = threading.Thread(target=target, args=arguments)
@@ -88,6 +96,9 @@ class Wire:
         hang_up(client, server)
 
     def _is_to_break(self, data: bytes) -> bool:
+        if self._requests:
+            self._requests -= 1
+            return not self._requests
         seen = bool(self._statements)
         while self._statements and self._statements[0] in data:
             data = data.partition(self._statements.pop(0))[2]

@@ -21,8 +21,7 @@ LONGEST_SECONDS = 30.0
 
 
 def insist(write: Callable[[], Result], *, until: float) -> Result:
-    """Call `write`, and again over a new connection when that fails, until this moment of time.monotonic(); once at
-    least.
+    """Call `write`; if that fails, again over a new connection, at least once and until this time.monotonic().
 
     Whether a statement was carried out whose answer was lost, nobody knows; so `write` must be one that may be carried
     out twice, such as a compare-and-set on a lease. Within a transaction, which is lost with its connection, it is

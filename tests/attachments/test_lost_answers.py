@@ -1,18 +1,20 @@
 """PostgreSQL's answer to a commit is lost: whether the file has its row, nobody here knows. It is kept if it has."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from attachments.erasing import erase
 from attachments.files import StoredFile
-from attachments.models import Attachment, Erasure, Thumbnail, Thumbnailing
+from attachments.models import Attachment, Erasure, Scan, Thumbnail, Thumbnailing
 from attachments.processing import process
 from tests.attachments.pictures import jpeg
 from tests.attachments.storage import files_in
 from tests.factories import make_task, upload_file
+from work.insisting import DATABASE_AWAY
 from work.step import clock
 
 ROW = 'INSERT INTO "attachments_scan"'
@@ -97,3 +99,38 @@ def test_thumbnails_whose_rows_were_not_committed_are_drawn_again(wire, alice, s
     keys = {attachment.key, *Thumbnail.objects.values_list("key", flat=True)}
     assert (attachment.state, len(keys)) == ("ready", 3)
     assert {str(path.relative_to(stored)) for path in files_in(stored)} == keys
+
+
+@pytest.mark.parametrize("is_carried_out", [True, False], ids=["answer lost", "never heard"])
+def test_whichever_request_it_is_no_file_is_lost_or_left_over(wire, alice, stored: Path, is_carried_out):
+    number, has_broken = 0, True
+    task = make_task(alice)
+    while has_broken:
+        number += 1
+        wire.break_after(number, is_carried_out=is_carried_out)
+        with suppress(*DATABASE_AWAY):
+            upload_file(task, jpeg(), name="photo.jpg")
+            process(go_on=10)
+        has_broken = wire.has_broken
+        wire.mend()
+        connection.close()
+
+        until_all_are_ready()
+
+        keys = {*Attachment.objects.values_list("key", flat=True), *Thumbnail.objects.values_list("key", flat=True)}
+        assert {str(path.relative_to(stored)) for path in files_in(stored)} == keys, f"after {number} requests"
+        assert len(keys) == 3 * Attachment.objects.count(), f"after {number} requests"
+        task = make_task(alice)
+    assert number > 20
+    assert Attachment.objects.count() > number / 2
+
+
+def until_all_are_ready() -> None:
+    """What other workers do, once leases and waits are over, and an hour later."""
+    for stage in (Scan, Thumbnailing):
+        stage.objects.filter(status="leased").update(lease_until=clock())
+        stage.objects.filter(status="queued").update(not_before=clock())
+    process(go_on=10)
+    Erasure.objects.update(not_before=clock())
+    erase()
+    assert not Attachment.objects.exclude(state="ready").exists()

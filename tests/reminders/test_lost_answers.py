@@ -1,18 +1,21 @@
 """PostgreSQL, or the way to it, is lost in the middle of a run: what was accepted is written down all the same."""
 
 from collections import Counter
+from contextlib import suppress
 from time import monotonic
 
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
+from django.utils import timezone
 
 from reminders.delivering import deliver_batch, hand_over_all, turn
 from reminders.last_check import lease
 from reminders.models import Delivery
 from reminders.post import Post
+from reminders.sweep import rescue_lost_deliveries, send_due_soon
 from tests.factories import make_delivery, make_task
 from work.claims import Holder, claim
-from work.insisting import insist
+from work.insisting import DATABASE_AWAY, insist
 
 BY_ITSELF = 'UPDATE "reminders_delivery" SET'
 WITH_THE_NEXT = "WITH settled AS"
@@ -105,6 +108,44 @@ def test_a_database_that_stays_away_is_not_waited_for_longer_than_the_lease(wire
 
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.handing_over) == ("leased", True)
+
+
+@either_way
+def test_whichever_request_it_is_each_reminder_is_told_once(wire, broker, alice, mail_server, is_carried_out):
+    titles, number, has_broken = [], 0, True
+    while has_broken:
+        number += 1
+        titles += [f"task {number} {letter}" for letter in "abc"]
+        for title in titles[-3:]:
+            make_task(alice, title=title)
+        wire.break_after(number, is_carried_out=is_carried_out)
+        with suppress(*DATABASE_AWAY):
+            send_due_soon()
+            deliver_batch()
+        has_broken = wire.has_broken
+        wire.mend()
+        connection.close()
+
+        until_all_is_sent()
+
+        told = Counter(message["Subject"].split(": ")[-1] for message in mail_server.accepted)
+        assert told == Counter(titles), f"after {number} requests"
+    assert number > 20
+
+
+def until_all_is_sent() -> None:
+    """What other workers do, once the leases are over."""
+    for _ in range(5):
+        make_due_again()
+        send_due_soon()
+        deliver_batch()
+    assert not Delivery.objects.exclude(status="sent").exists()
+
+
+def make_due_again() -> None:
+    Delivery.objects.filter(status="leased").update(lease_until=timezone.now())
+    rescue_lost_deliveries()
+    Delivery.objects.filter(status="queued").update(not_before=timezone.now())
 
 
 def test_within_a_transaction_it_is_called_once(committed_db):
