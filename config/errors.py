@@ -1,11 +1,16 @@
 """What fails outside a view: a problem for the API, a page for people."""
 
+import sys
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.views import defaults
 
 from config.problems import is_api, problem_page
+
+COME_AGAIN_SECONDS = 5
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -29,8 +34,25 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
+    """Django calls this while it handles the error."""
+    if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
+        return database_away(request)
     return (
         problem_page(500, "Something broke on our side; the log has it.")
         if is_api(request)
         else defaults.server_error(request)
     )
+
+
+def database_away(request: HttpRequest) -> HttpResponse:
+    response = (
+        problem_page(
+            503,
+            "The database does not answer. Try again in a moment; nobody knows whether this request was carried out, "
+            "so look first, or repeat it with its Idempotency-Key.",
+        )
+        if is_api(request)
+        else HttpResponse(render_to_string("503.html"), status=503)
+    )
+    response["Retry-After"] = str(COME_AGAIN_SECONDS)
+    return response

@@ -45,7 +45,7 @@ DESCRIPTIONS = {
     416: "Nothing of the file lies in the range.",
     422: "The Idempotency-Key was used with other content.",
     429: "Too many attempts; Retry-After says when to come again.",
-    503: "The storage of files does not answer.",
+    503: "The database, or the storage of files, does not answer; try again later.",
 }
 
 
@@ -61,7 +61,7 @@ class ProblemAutoSchema(AutoSchema):
 
     def problems(self) -> set[int]:
         """What can go wrong besides what the view itself names."""
-        found = {400, 401, 406}
+        found = {400, 401, 406, 503}
         is_sign_in = self.get_auth() == []
         if is_sign_in:
             found |= {429}

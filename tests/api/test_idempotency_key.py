@@ -101,3 +101,23 @@ def test_many_at_once_make_one_task(committed_db):
     assert sorted(response.status_code for response in responses) == [200] * 7 + [201]
     assert len({response.json()["id"] for response in responses}) == 1
     assert Task.objects.count() == IdempotencyKey.objects.count() == 1
+
+
+@pytest.mark.parametrize("is_carried_out", [True, False], ids=["answer lost", "never heard"])
+def test_whichever_request_to_the_database_is_lost_a_repeated_create_makes_one_task(wire, alice, api, is_carried_out):
+    client = api(alice)
+    client.raise_request_exception = False
+    answers, number = [503], 0
+    while answers[0] == 503:
+        number += 1
+        wire.break_after(number, is_carried_out=is_carried_out)
+        answers = [create(client, key=f"key {number}").status_code]
+        wire.mend()
+        connection.close()
+
+        answers.append(create(client, key=f"key {number}").status_code)
+
+        assert answers[1] in {200, 201}
+        assert Task.objects.count() == number, f"after {number} requests"
+    assert answers == [201, 200]
+    assert number > 5

@@ -61,6 +61,29 @@ def test_an_unknown_page_is_404_in_our_dress(client):
     assert "There is no such page" in response.text
 
 
+def test_while_the_database_is_away_a_page_says_so(wire, alice):
+    client = Client(raise_request_exception=False)
+    client.force_login(alice)
+    wire.break_after(1, is_carried_out=False)
+
+    response = client.get("/")
+
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert "Away for a moment" in response.text
+
+
+def test_while_the_database_is_away_the_api_says_so(wire, alice, api):
+    client = api(alice)
+    client.raise_request_exception = False
+    wire.break_after(1, is_carried_out=False)
+
+    response = client.get("/api/v1/tasks/")
+
+    assert (response.status_code, response["Content-Type"]) == (503, "application/problem+json")
+    assert response["Retry-After"] == "5"
+    assert "The database does not answer." in response.json()["detail"]
+
+
 def test_the_page_for_a_defect_needs_nothing():
     assert "Something went wrong here" in render_to_string("500.html")
 

@@ -95,6 +95,18 @@ def test_what_happens_to_the_database_costs_no_reminder_and_no_process(service, 
     assert not [task for task in tasks if service.deliveries(task=task)[0]["unknown_outcome"]]
 
 
+def test_while_the_database_is_stopped_requests_are_503(service, database):
+    database.stop(signal.SIGINT)
+    try:
+        with pytest.raises(AssertionError, match=r"503 .*The database does not answer"):
+            service.api("GET", "tasks/")
+        assert service.get("/accounts/login/")[0] == 200
+    finally:
+        database.start()
+
+    assert eventually(lambda: "results" in service.api("GET", "tasks/"))
+
+
 def test_health_answers_in_seconds_while_the_database_is_frozen(service, database):
     eventually(lambda: service.get("/healthz/reminders")[0] == 200)
 
