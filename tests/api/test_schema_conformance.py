@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from django_celery_results.models import TaskResult
@@ -73,6 +73,8 @@ def headers(staff) -> dict[str, str]:
 @pytest.fixture
 def rows(staff) -> dict[str, str]:
     """Something of each kind to be found; its id by the name of the kind in the path."""
+    with connection.cursor() as cursor:  # schemathesis may think for longer than a session may idle
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     task = make_task(staff)
     delivery = make_delivery(task, status="failed")
     attachment = make_attachment(task, content=bytes(100_000))
