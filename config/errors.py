@@ -45,6 +45,7 @@ def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
 
 
 def database_away(request: HttpRequest) -> HttpResponse:
+    """The connection was lost or not to be had, or somebody else's lock was waited for too long."""
     response = (
         problem_page(
             503,
