@@ -130,3 +130,32 @@ def test_wherever_it_dies_a_run_that_was_asked_for_goes_out_once(schedules, brok
     found = places(prepare, check)
 
     assert found.count("after the message") == 1
+
+
+@pytest.mark.parametrize("is_carried_out", [True, False], ids=["answer lost", "never heard"])
+def test_whichever_request_a_beat_loses_each_tick_is_one_run_and_one_message(wire, broker, is_carried_out):
+    """The beat lives on, and looks again."""
+    schedules = [make_schedule(str(number), every=3600) for number in range(2)]
+    with Beat() as beat:
+        beat.look()
+        number, has_broken = 0, True
+        while has_broken:
+            number += 1
+            ScheduleRun.objects.all().delete()
+            broker.delete("celery")
+            fall_due(*schedules)
+            wire.break_after(number, is_carried_out=is_carried_out)
+            beat.look()
+            has_broken = wire.has_broken
+            wire.mend()
+            connection.close()
+
+            for _ in range(3):
+                lapse()
+                beat.look()
+
+            jobs = sorted(message["headers"]["id"] for message in messages(broker))
+            runs = list(ScheduleRun.objects.all())
+            assert (len(jobs), sorted(str(run.job_id) for run in runs)) == (2, jobs), f"after {number} requests"
+            assert {run.status for run in runs} == {"published"}, f"after {number} requests"
+    assert number > 5
