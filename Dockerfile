@@ -30,6 +30,11 @@ RUN groupadd --system --gid 10001 taskapp \
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 
+# launcher/version.py says the same, and a test compares them.
+LABEL org.opencontainers.image.title="Taskapp" \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.licenses="MIT"
+
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOST=0.0.0.0 \

@@ -15,14 +15,14 @@ The separators too, because Python's email package takes them for line ends and 
 LINES = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
 """The same for a text of several lines, which may hold line ends and tabs."""
 
-HOSTS_OWN = {"localtime", "Factory"}
-"""Names in the zone database that mean something else on each machine."""
+NO_ZONE = "Factory"
+"""A name in the zone database that says that nobody has chosen one."""
 
 
 @cache
 def timezone_names() -> frozenset[str]:
     """The time zones that a person can choose; read from the disk once."""
-    return frozenset(available_timezones() - HOSTS_OWN)
+    return frozenset(available_timezones() - {NO_ZONE})
 
 
 def validate_timezone(value: str) -> None:

@@ -8,12 +8,15 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db import Error as AnyDatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from config import time_zones
+from launcher.version import __version__
 from reminders import health as reminders_health
 
 BROKER_TIMEOUT_SECONDS = 1.0
@@ -64,7 +67,12 @@ def report() -> list[Check]:
     is named."""
     broker_check = run_one("broker", broker)
     first, *rest = ask_database(lambda: database_and_promise(broker_check))
-    return [first, broker_check, *rest]
+    return [first, broker_check, *rest, age_of_zone_rules()]
+
+
+def age_of_zone_rules() -> Check:
+    """A warning: reminders go out, but a due date may be an hour off where a government has changed its mind."""
+    return Check("time zones", ok=True, detail=time_zones.warning(time_zones.version(), timezone.now().date()))
 
 
 def database_and_promise(broker_check: Check) -> list[Check]:
@@ -113,8 +121,8 @@ def ask_database(question: Callable[[], list[Check]]) -> list[Check]:
 
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Alive: this process answers. Touches nothing."""
-    return HttpResponse("ok\n", content_type="text/plain")
+    """Alive: this process answers, and says which version it is and by which rules it reckons. Touches nothing."""
+    return HttpResponse(f"ok\nTaskapp {__version__}\n{time_zones.in_words()}\n", content_type="text/plain")
 
 
 @never_cache

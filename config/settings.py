@@ -12,6 +12,7 @@ from kombu import Exchange, Queue
 
 from config import env as environment
 from config.logs import configure_logging
+from config.time_zones import host_lacks
 from launcher import servers
 from launcher.errors import LauncherError
 
@@ -71,6 +72,11 @@ environment.seal(env)
 PUBLIC_URL = environment.public_url(PUBLIC_URL or f"http://127.0.0.1:{PORT}")
 if "@" not in parseaddr(EMAIL_FROM)[1]:
     environment.refuse("EMAIL_FROM must be an address, such as Taskapp <reminders@example.org>.")
+if host_lacks(TIME_ZONE):
+    environment.refuse(
+        f"TIME_ZONE: this machine's own zones lack {TIME_ZONE}, and Django looks there; write the zone's present name, "
+        "or install the Debian package tzdata-legacy."
+    )
 MAIL_SERVER = environment.mail_server(EMAIL_URL) if EMAIL_URL else None
 OUTBOX_DIR = DATA_DIR / "outbox"
 CLAMD = environment.virus_scanner(CLAMD_URL) if CLAMD_URL else None

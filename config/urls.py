@@ -8,10 +8,11 @@ from rest_framework.routers import DefaultRouter
 
 from accounts.api import MeView, TokenViewSet
 from attachments.api import AttachmentViewSet, TaskAttachmentViewSet
-from config import health
+from config import health, time_zones
 from config.errors import bad_request, not_found, permission_denied, server_error
 from config.home import home
 from config.metrics import metrics
+from launcher.version import __version__
 from reminders.api import DeliveryViewSet, ReminderViewSet
 from reminders.outbox import outbox, outbox_message
 from reminders.pages import task_page
@@ -52,4 +53,5 @@ handler400, handler403, handler404, handler500 = (
 )
 
 admin.site.site_header = admin.site.site_title = "Taskapp"
+admin.site.site_footer = f"Taskapp {__version__}, {time_zones.in_words()}"  # type: ignore[attr-defined]
 admin.site.site_url = settings.PUBLIC_URL + "/"

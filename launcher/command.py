@@ -13,6 +13,7 @@ from launcher.errors import LauncherError
 from launcher.install import install
 from launcher.places import CHECKOUT, VENV_PYTHON
 from launcher.run import run
+from launcher.version import __version__
 
 
 def main(arguments: list[str]) -> int:
@@ -48,6 +49,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="launcher", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"Taskapp {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     run_command = commands.add_parser("run", help="install what is missing, then run everything until Ctrl-C")
     run_command.add_argument("--installed", action="store_true", help=argparse.SUPPRESS)

@@ -82,6 +82,11 @@ BROKEN = """
     WHERE problem <> ''
 """
 
+CRONTABS = """
+    INSERT INTO schedules_schedulechange (schedule_id)
+    SELECT id FROM django_celery_beat_periodictask WHERE crontab_id IS NOT NULL ORDER BY id
+"""
+
 
 def note(*, limit: int = NOTE_BATCH) -> bool:
     """Note a batch of edits; return whether more may wait."""
@@ -100,3 +105,8 @@ def recheck(after: int, *, limit: int = RECHECK_BATCH) -> int:
 def recheck_broken() -> None:
     """Have the schedules looked at that cannot run."""
     execute(BROKEN)
+
+
+def look_at_crontabs() -> None:
+    """Have every crontab looked at, where its next moment was reckoned by rules of time zones that have changed."""
+    execute(CRONTABS)

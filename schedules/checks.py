@@ -13,7 +13,7 @@ from celery import Celery, current_app
 from django.utils import timezone
 
 from schedules import moments
-from schedules.crontab_fields import HOSTS_OWN
+from schedules.crontab_fields import NO_ZONE
 from schedules.definitions import NO_KIND, SOLAR, TWO_KINDS, Broken, Definition, parsed, parsed_headers, period_of
 from schedules.models import WINDOW, Policy
 
@@ -98,7 +98,7 @@ def crontab_problems(*crontab: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in zip(CRONTAB_FIELDS, crontab, strict=False):
         found |= _of_crontab(moments.Crontab(**{name: value}))
-    if crontab[5] not in available_timezones() - HOSTS_OWN:
+    if crontab[5] not in available_timezones() - {NO_ZONE}:
         found["timezone"] = f"{crontab[5]!r} is not a zone's name, such as Europe/Berlin or UTC."
     return found or _of_crontab(moments.Crontab(*crontab))
 

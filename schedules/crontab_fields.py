@@ -12,8 +12,8 @@ from celery.schedules import ParseException, crontab_parser
 MONTHS_AHEAD = 40 * 12 + 1
 """A 29 February that is a Monday comes again within 40 years, and nothing is rarer."""
 
-HOSTS_OWN = {"localtime", "posixrules", "Factory"}
-"""Names in the zone database that mean something else on each machine."""
+NO_ZONE = "Factory"
+"""A name in the zone database that says that nobody has chosen one."""
 
 LONGEST_MONTH = {month: 29 if month == 2 else 30 if month in {4, 6, 9, 11} else 31 for month in range(1, 13)}
 
@@ -79,7 +79,7 @@ def _numbers(field: str, text: str, lowest: int, highest: int) -> frozenset[int]
 
 def _zone(name: str) -> ZoneInfo:
     try:
-        if name in HOSTS_OWN:
+        if name == NO_ZONE:
             raise ValueError
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:  # unknown; not such a name; a folder

@@ -1,4 +1,9 @@
-"""Time maths of due dates. Pure: no clock, no database."""
+"""Time maths of due dates. Pure: no clock, no database.
+
+What was meant is a local text (`Task.due_local`): a wall time, 2026-12-01T09:00:00, or for an all-day task a date,
+2026-12-01; both in the task's zone. The instant follows from it by the rules of the zone, and follows again when a
+government changes them. Where the zone is unknown the instant itself was meant: 2026-12-01T08:00:00Z.
+"""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -6,6 +11,9 @@ from zoneinfo import ZoneInfo
 EARLIEST_DUE = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST_DUE = datetime(9000, 1, 1, tzinfo=UTC)
 """A due date lies between these, so that no offset of a rule leads out of the calendar."""
+
+LARGEST_CHANGE = timedelta(hours=3)
+"""By how much a change of a zone's rules moves its midnight: an hour as a rule."""
 
 
 def midday(day: date, zone: str) -> datetime:
@@ -29,3 +37,64 @@ def day_of(moment: datetime, zone: str) -> date:
 def day_that_ends(moment: datetime, zone: str) -> date:
     """The local day that a normalised all-day due date is the end of."""
     return day_of(moment - timedelta(microseconds=1), zone)
+
+
+def known_zone(name: str) -> ZoneInfo | None:
+    """The zone of that name; None if there is none, which only SQL can bring into a task."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # unknown; not such a name; a folder
+        return None
+
+
+def local_of(due_at: datetime, zone: str, *, all_day: bool) -> str:
+    """What is meant by a due date of which only the instant is known."""
+    known = known_zone(zone)
+    if known is None:
+        return due_at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    if all_day:
+        day = day_that_ends(due_at, zone)
+        if end_of_day(day, zone) == due_at:  # SQL may have written an hour of the day
+            return day.isoformat()
+    return due_at.astimezone(known).replace(tzinfo=None).isoformat()
+
+
+def instants_of(local: str, zone: str) -> tuple[datetime, ...]:
+    """The UTC instants that a local text can mean: two where clocks are set back, usually one, none without a zone.
+
+    In a gap the first is reckoned with the offset from before it, which is the later of the two.
+    """
+    known = known_zone(zone)
+    if known is None:
+        return ()
+    if "T" not in local:
+        return (end_of_day(date.fromisoformat(local), zone),)
+    wall = datetime.fromisoformat(local).replace(tzinfo=known)
+    return wall.astimezone(UTC), wall.replace(fold=1).astimezone(UTC)
+
+
+def settled_local(local: str, due_at: datetime, zone: str, *, all_day: bool) -> str:
+    """The local text if the instant is one that it can mean, else what the instant means by itself."""
+    is_of_this_kind = ("T" in local) != all_day
+    if local and is_of_this_kind and not local.endswith("Z") and due_at in instants_of(local, zone):
+        return local
+    return local_of(due_at, zone, all_day=all_day)
+
+
+def instant_by_rules(local: str, due_at: datetime, zone: str) -> datetime:
+    """The instant that a local text means by the rules of today: `due_at` itself if it is still one of those."""
+    instants = () if local.endswith("Z") else instants_of(local, zone)
+    return due_at if due_at in instants or not instants else instants[0]
+
+
+def local_under_older_rules(due_at: datetime, zone: str, *, all_day: bool) -> str:
+    """What was meant by an instant that was reckoned by rules since changed.
+
+    The end of a day is then not at midnight but some hours off, and the nearest midnight is the one that was meant. A
+    timed due date came as an instant and still means that.
+    """
+    local = local_of(due_at, zone, all_day=all_day)
+    if not all_day or local.endswith("Z") or "T" not in local:
+        return local
+    day = day_of(due_at - timedelta(hours=12), zone)
+    return day.isoformat() if abs(end_of_day(day, zone) - due_at) <= LARGEST_CHANGE else local

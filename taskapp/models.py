@@ -1,8 +1,8 @@
 """A task is a person's to-do, due at an instant that was meant in a time zone."""
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any, Self
+from datetime import datetime, timedelta
+from typing import Any, Self, cast
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -16,7 +16,9 @@ from accounts.validators import (
     validate_no_control_characters_in_lines,
     validate_timezone,
 )
-from taskapp.dates import EARLIEST_DUE, LATEST_DUE
+from taskapp.dates import EARLIEST_DUE, LATEST_DUE, settled_local
+
+DUE_LOCAL = r"^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{6})?Z?)?$"
 
 
 def default_timezone() -> str:
@@ -77,9 +79,25 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.present().exclude(status=Task.Status.DONE)
 
 
+class DueLocalField(models.CharField):  # type: ignore[type-arg]
+    """What was meant by a due date (taskapp/dates.py), kept in step with the instant whenever a task is saved.
+
+    Who updates the instant by SQL leaves it empty (a trigger sees to that), and `services.fill_due_local` fills it in.
+    """
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        task = cast(Task, model_instance)
+        local = ""
+        if isinstance(task.due_at, datetime) and task.due_at.tzinfo:  # not an expression, and not a text
+            local = settled_local(task.due_local, task.due_at, task.timezone, all_day=task.all_day)
+        task.due_local = local
+        return local
+
+
 class Task(models.Model):
     """A person's to-do.
 
+    What was meant by its due date is `due_local` in `timezone`; `due_at` is the instant that follows from it.
     `version`, `updated_at` and `completed_at` are kept by a trigger, so that bulk updates and raw SQL keep them too.
     A deleted task is a tombstone: `deleted_at` is set, nobody meets it any more, and it can be restored until the
     clean-up purges it.
@@ -109,6 +127,10 @@ class Task(models.Model):
     tags = models.ManyToManyField(Tag, related_name="tasks", blank=True)
 
     due_at = models.DateTimeField(null=True, blank=True)
+    due_local = DueLocalField(
+        "due, as meant", max_length=40, blank=True, default="", db_default="", editable=False,
+        help_text="The wall time, or the date of an all-day task, in the task's zone.",
+    )  # fmt: skip
     timezone = models.CharField(
         max_length=64, default=default_timezone, db_default="UTC", validators=[validate_timezone],
         help_text="The zone in which the due date was meant.",
@@ -143,6 +165,10 @@ class Task(models.Model):
                 name="task_due_at_in_range",
             ),
             models.CheckConstraint(
+                condition=models.Q(due_local="") | models.Q(due_at__isnull=False, due_local__regex=DUE_LOCAL),
+                name="task_due_local_form",
+            ),
+            models.CheckConstraint(
                 condition=models.Q(status="done", completed_at__isnull=False)
                 | (~models.Q(status="done") & models.Q(completed_at__isnull=True)),
                 name="task_completed_at_when_done",
@@ -153,6 +179,10 @@ class Task(models.Model):
             models.Index(fields=["owner", "-id"], name="task_owner", condition=models.Q(deleted_at=None)),
             # A person's list by due date: TaskViewSet, ?ordering=due_at and due_before/due_after.
             models.Index(fields=["owner", "due_at"], name="task_owner_due", condition=models.Q(deleted_at=None)),
+            # services.fill_due_local.
+            models.Index(
+                fields=["id"], name="task_without_due_local", condition=models.Q(due_local="", due_at__isnull=False)
+            ),
             # services.purge_tombstones.
             models.Index(fields=["deleted_at"], name="task_tombstone", condition=~models.Q(deleted_at=None)),
         ]
@@ -176,6 +206,19 @@ class Task(models.Model):
     @property
     def is_deleted(self) -> bool:
         return self.deleted_at is not None
+
+
+class TimeZoneRules(models.Model):
+    """The version of the time zone rules by which due dates were last reckoned. One row."""
+
+    version = models.CharField(max_length=32)
+    applied_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="time_zone_rules_one_row")]
+
+    def __str__(self) -> str:
+        return self.version
 
 
 class IdempotencyKey(models.Model):

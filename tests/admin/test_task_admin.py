@@ -262,3 +262,11 @@ def test_many_people_can_be_deleted_at_once(admin, alice, bob):
 
     assert not User.objects.filter(pk__in=[alice.pk, bob.pk]).exists()
     assert not Task.objects.exists()
+
+
+def test_a_time_is_shown_by_the_packaged_rules_whatever_the_host_believes(admin, alice, settings):
+    """Vancouver has been seven hours behind UTC all year since November 2026."""
+    settings.TIME_ZONE = "America/Vancouver"
+    make_task(alice, due_at=datetime(2026, 11, 28, 1, 43, 57, tzinfo=UTC), timezone="America/Vancouver")
+
+    assert "Nov. 27, 2026, 6:43 p.m." in admin.get(LIST).text

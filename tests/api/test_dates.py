@@ -34,6 +34,9 @@ ENDS_OF_DAYS = [
     ("2018-02-17", "America/Sao_Paulo", "2018-02-18T03:00:00Z"),
     # The clock goes back from 01:00 to 00:00, so 00:00 comes twice: the day ends the first time.
     ("2026-10-31", "America/Havana", "2026-11-01T04:00:00Z"),
+    # Vancouver keeps its summer time for good, from November 2026 on.
+    ("2026-11-27", "America/Vancouver", "2026-11-28T07:00:00Z"),
+    ("2027-01-15", "America/Vancouver", "2027-01-16T07:00:00Z"),
     # The edges of what is accepted.
     ("1900-01-01", "UTC", "1900-01-02T00:00:00Z"),
     ("8999-12-30", "UTC", "8999-12-31T00:00:00Z"),

@@ -19,7 +19,7 @@ from tests.factories import make_delivery, make_reminder, make_task
 from work import breaker
 from work.models import Bell, Breaker
 
-PROMISE = ["database", "broker", "beat", "worker", "planning", "mail", "deliveries"]
+PROMISE = ["database", "broker", "beat", "worker", "planning", "mail", "deliveries", "time zones"]
 
 
 def ago(seconds: float):

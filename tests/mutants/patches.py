@@ -29,6 +29,9 @@ DELETION = "tests/reminders/test_user_deletion.py"
 HEALTH = "tests/config/test_health.py"
 SCHEDULES = "tests/schedules"
 FILES = "tests/attachments"
+ZONES = "tests/config/test_time_zones.py"
+MEANT = "tests/taskapp/test_what_was_meant.py"
+ZONE_RULES = "tests/reminders/test_zone_rules.py"
 
 PATCHES = [
     # Leases and fencing
@@ -594,5 +597,37 @@ PATCHES = [
         "what was released is not announced", "reminders/last_check.py",
         "WHEN attachment.state <> 'infected' THEN 'the file is not quarantined any more'\n", "\n",
         "tests/reminders/test_telling.py::test_what_was_released_before_the_message_went_is_not_announced",
+    ),
+    # Time zones
+    Patch(
+        "the zones of the host are not read", "config/time_zones.py",
+        "    zoneinfo.reset_tzpath(to=())\n", "    zoneinfo.reset_tzpath()\n",
+        f"{ZONES}::test_no_other_files_are_read_than_those_of_the_package",
+    ),
+    Patch(
+        "the C library reads the same zones", "config/time_zones.py",
+        '"TZDIR": str(RULES)', '"TZDIR_": str(RULES)',
+        f"{ZONES}::test_the_c_library_reads_the_same_files",
+    ),
+    Patch(
+        "sql that moves an instant leaves what was meant by it to be reckoned", "taskapp/migrations/0005_due_local.py",
+        "            NEW.due_local := '';\n        END IF;\n        IF NEW.due_local <>",
+        "            NULL;\n        END IF;\n        IF NEW.due_local <>",
+        f"{MEANT}::test_sql_that_moves_the_instant_leaves_it_to_be_reckoned",
+    ),
+    Patch(
+        "what is filled in of what was meant is no new version", "taskapp/migrations/0005_due_local.py",
+        "            IF others IS NOT DISTINCT FROM OLD THEN", "            IF FALSE THEN",
+        f"{MEANT}::test_what_is_filled_in_is_no_change_for_anybody",
+    ),
+    Patch(
+        "reminders move along with the rules of zones", "reminders/zone_rules.py",
+        "            move_reminders(moved)\n", "",
+        f"{ZONE_RULES}::test_what_was_told_is_not_told_again",
+    ),
+    Patch(
+        "rounds go on where the rules of zones lead a due date back", "reminders/zone_rules.py",
+        "SELECT coalesce(max(other.round), 0)", "SELECT 0 * coalesce(max(other.round), 0)",
+        f"{ZONE_RULES}::test_a_due_date_that_was_at_the_new_instant_before_is_not_told_again_either",
     ),
 ]  # fmt: skip

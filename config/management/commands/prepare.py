@@ -11,19 +11,38 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connection, transaction
 
+from config import time_zones
+from reminders.zone_rules import follow_zone_rules
+from schedules.changes import look_at_crontabs
+from taskapp.models import TimeZoneRules
+from work.step import clock
+
 ONE_AT_A_TIME = 0x70726570  # an advisory lock: two releases at once migrate one after the other
 
 
 class Command(BaseCommand):
-    help = "Apply the migrations, and make the first administrator where there is none."
+    help = "Apply the migrations and new rules of time zones, and make the first administrator where there is none."
 
     def handle(self, *args: Any, **options: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [ONE_AT_A_TIME])
             call_command("migrate", interactive=False, verbosity=0)
+            self.follow_zone_rules()
             cursor.execute("SELECT pg_advisory_unlock(%s)", [ONE_AT_A_TIME])
         if make_first_administrator():
             self.stdout.write(f"Made the administrator {administrator()}.")
+
+    def follow_zone_rules(self) -> None:
+        """Once for each version of the rules of time zones: due dates keep their wall time, and schedules theirs."""
+        version = time_zones.version()
+        if TimeZoneRules.objects.filter(version=version).exists():
+            return
+        moved = follow_zone_rules()
+        look_at_crontabs()
+        TimeZoneRules.objects.update_or_create(pk=1, defaults={"version": version, "applied_at": clock()})
+        if moved:
+            which = "1 due date follows" if moved == 1 else f"{moved} due dates follow"
+            self.stdout.write(f"{which} the time zone rules of {time_zones.in_words()}.")
 
 
 def administrator() -> str:

@@ -74,6 +74,14 @@ def test_it_is_seven_bit_clean_and_has_short_lines(message):
         (datetime(2026, 1, 1, 23, tzinfo=UTC), "Asia/Tokyo", False, "Fri 2 Jan 2026, 08:00 (Asia/Tokyo)"),  # next day
         (datetime(2026, 3, 29, 22, tzinfo=UTC), "Europe/Berlin", True, "Sun 29 Mar 2026"),  # 24:00 of a short day
         (datetime(2026, 10, 25, 23, tzinfo=UTC), "Europe/Berlin", True, "Sun 25 Oct 2026"),  # 24:00 of a long one
+        # Vancouver keeps its summer time for good, from November 2026 on.
+        (
+            datetime(2026, 11, 28, 1, 43, 57, tzinfo=UTC),
+            "America/Vancouver",
+            False,
+            "Fri 27 Nov 2026, 18:43 (America/Vancouver)",
+        ),
+        (datetime(2027, 1, 16, 7, tzinfo=UTC), "America/Vancouver", True, "Fri 15 Jan 2027"),
     ],
 )
 def test_a_due_date_is_said_in_the_zone_it_was_meant_in(due_at, zone, all_day, words):
