@@ -3,6 +3,9 @@
 Others made those superfluous. At ten million reminders each of the four took up to 200 MB, and every reminder and every
 step of a delivery wrote to them. They are dropped by name: altering the fields would make the foreign keys anew,
 without ON DELETE CASCADE.
+
+IF EXISTS: another 0006, which is gone, dropped the four as well (commits ae013b2 to 69aa0c0). A database that applied
+it comes by here, too.
 """
 
 import django.db.models.deletion
@@ -15,7 +18,7 @@ CASCADE = django.db.models.deletion.CASCADE
 
 def drop_index(table: str, column: str, name: str, field: models.Field) -> migrations.SeparateDatabaseAndState:
     return migrations.SeparateDatabaseAndState(
-        [migrations.RunSQL(f"DROP INDEX {name}", f"CREATE INDEX {name} ON reminders_{table} ({column}_id)")],
+        [migrations.RunSQL(f"DROP INDEX IF EXISTS {name}", f"CREATE INDEX {name} ON reminders_{table} ({column}_id)")],
         [migrations.AlterField(table, column, field)],
     )
 

@@ -78,3 +78,15 @@ def test_attachments_get_the_owner_of_their_task(alice):
     migrate("attachments.migrations.0004_repair_0001_and_0002")
 
     assert Attachment.objects.get(pk=attachment.pk).owner_id == alice.pk
+
+
+def test_indexes_that_another_migration_has_dropped_do_not_stop_the_upgrade():
+    today = schema_of(connection)
+    operations = import_module("reminders.migrations.0006_history_by_age").Migration.operations
+    drops = [drop for operation in operations for drop in getattr(operation, "database_operations", [])]
+
+    for drop in drops:
+        drop.database_forwards("reminders", connection.schema_editor(atomic=False), None, None)
+
+    assert len(drops) == 4
+    assert schema_of(connection) == today
