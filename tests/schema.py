@@ -42,7 +42,7 @@ LINES = [
     SELECT format('trigger %s (%s)', pg_get_triggerdef(own.oid), own.tgenabled)
     FROM pg_trigger AS own JOIN pg_class AS relation ON relation.oid = own.tgrelid WHERE {OURS} AND NOT own.tgisinternal
     """,
-    # Those of extensions are theirs.
+    # Without the functions of extensions.
     """
     SELECT format('function %s', pg_get_functiondef(own.oid)) FROM pg_proc AS own
     WHERE own.pronamespace = 'public'::regnamespace AND own.prokind IN ('f', 'p')
