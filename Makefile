@@ -51,6 +51,7 @@ check: install ## Lint, format, types, import contract, migrations, schema, lice
 	check "types (mypy)" mypy .; \
 	check "imports (lint-imports)" lint-imports; \
 	check "migrations (makemigrations --check)" python manage.py makemigrations --check --dry-run; \
+	check "migrations stand still (tests.migrations)" python -m tests.migrations; \
 	check "schema (spectacular)" python manage.py spectacular --validate --fail-on-warn --file /dev/null; \
 	check "licences (pip-licenses)" pip-licenses --from=mixed --allow-only="$(LICENCES)" \
 	    --packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.txt requirements-s3.txt); \

@@ -630,4 +630,20 @@ PATCHES = [
         "SELECT coalesce(max(other.round), 0)", "SELECT 0 * coalesce(max(other.round), 0)",
         f"{ZONE_RULES}::test_a_due_date_that_was_at_the_new_instant_before_is_not_told_again_either",
     ),
+    # Migrations
+    Patch(
+        "a database gets the indexes that were edited into a migration", "reminders/migrations/0008_repair_0006.py",
+        "CREATE INDEX IF NOT EXISTS delivery_unknown ON reminders_delivery (id DESC) WHERE unknown_outcome;\n", "",
+        "tests/production/test_repairs.py::test_what_a_database_lacks_is_made[reminders.migrations.0008_repair_0006]",
+    ),
+    Patch(
+        "a migration that stands is not edited", "tests/migrations.py",
+        "if path in now and now[path] != then[path]", "if False",
+        "tests/production/test_migrations.py::test_a_changed_migration_is_refused",
+    ),
+    Patch(
+        "a line that was committed is not rewritten", "tests/migrations.py",
+        "set(lines_in(history())) - stands", "set()",
+        "tests/production/test_migrations.py::test_a_line_that_was_committed_is_replaced_by_a_decision_alone",
+    ),
 ]  # fmt: skip
