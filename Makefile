@@ -2,7 +2,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test mutants chaos bench check lock
+.PHONY: help run install test test-slow mutants chaos bench check lock
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -14,8 +14,14 @@ run: ## Start everything on http://127.0.0.1:8000 (PORT, DATA_DIR); Ctrl-C stops
 install: ## Make .venv what the requirements files say, with what tests and checks need
 	@"$(PYTHON)" -m launcher install --dev
 
-test: install ## Run every test
-	@.venv/bin/python -m pytest
+# Two workers, each with servers of its own: many tests wait. A file stays with one of them, for its fixtures.
+PYTEST := .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test: install ## Run the tests (13 minutes on 2 cores)
+	@$(PYTEST)
+
+test-slow: install ## Run what is too long for each change: every lost answer, every upgrade, other Pythons, …
+	@$(PYTEST) -m slow
 
 mutants: install ## Break each mechanism by a small patch, and see its test turn red (some minutes)
 	@.venv/bin/python -m tests.mutants

@@ -1,21 +1,27 @@
 """Real PostgreSQL and Valkey: those of DATABASE_URL and REDIS_URL, else private ones that end with the tests."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 
 import pytest
-from django.apps import apps
 from django.contrib.auth.models import User
+from django.test import TransactionTestCase
 from redis import Redis
 from rest_framework.test import APIClient
 
+from attachments import processing, scanning, thumbnailing
+from config import health
+from reminders import delivering, wake
 from tests.broker import quiet_broker
 from tests.factories import make_user
 from tests.mail_server import MailServer
 from tests.system_packages import pytest_runtest_setup  # noqa: F401 (a hook)
+from tests.tables import empty_tables
 from tests.wire import Wire, wire_to_the_database
+
+TransactionTestCase._fixture_teardown = lambda self: empty_tables()  # type: ignore[method-assign]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -26,11 +32,37 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+LONG_FIRST = ("e2e", "launcher", "chaos", "production", "schedules", "attachments")
+"""Folders whose files take longest. Of two workers neither is to begin with one of these when the other has ended."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folders = [Path(__file__).parent / name for name in LONG_FIRST]
+
+    def rank(item: pytest.Item) -> int:
+        return next((number for number, folder in enumerate(folders) if folder in item.path.parents), len(folders))
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(autouse=True)
 def outbox(settings, tmp_path: Path) -> Path:
     """Where mail lands in this test."""
     settings.OUTBOX_DIR = tmp_path / "outbox"
     return settings.OUTBOX_DIR
+
+
+STAGES = tuple(processing._stages)
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What modules remember from one call to the next is not handed from test to test."""
+    for turn in (delivering.turn, scanning.turn, thumbnailing.turn):
+        monkeypatch.setattr(turn, "after", None)
+    monkeypatch.setattr(processing, "_stages", deque(STAGES))
+    monkeypatch.setattr(wake, "_last_pulse", float("-inf"))
+    monkeypatch.setattr(health, "_unanswered", None)
 
 
 @pytest.fixture(autouse=True)
@@ -71,12 +103,7 @@ def api() -> Callable[[User | None], APIClient]:
 
 @pytest.fixture
 def committed_db(transactional_db) -> None:
-    """A database whose rows other connections see. The flush after such a test takes the default rows along."""
-    defaults = import_module("reminders.migrations.0003_defaults")
-    defaults.make_rule(apps, None)
-    defaults.make_schedules(apps, None)
-    import_module("schedules.migrations.0004_prune_runs").make_schedule(apps, None)
-    import_module("attachments.migrations.0003_schedules").make_schedules(apps, None)
+    """A database whose rows other connections see."""
 
 
 @pytest.fixture

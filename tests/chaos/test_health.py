@@ -82,7 +82,11 @@ def test_a_part_that_is_stopped_is_named_in_time_and_alone(fleet, part):
     assert named == [part]
 
 
-@pytest.mark.parametrize("mood", [Mood.REFUSE, Mood.SILENT, Mood.CLOSING], ids=lambda mood: mood.name)
+@pytest.mark.parametrize(
+    "mood",
+    [Mood.SILENT, *(pytest.param(mood, marks=pytest.mark.slow) for mood in (Mood.REFUSE, Mood.CLOSING))],
+    ids=lambda mood: mood.name,
+)
 def test_a_mail_server_that_is_stopped_is_named_in_time_though_nothing_waits(fleet, mood):
     until_well(fleet)
 

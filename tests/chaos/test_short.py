@@ -6,8 +6,13 @@ from tests.chaos import files, matrix, soak
 from tests.chaos.fleet import Fleet
 from tests.chaos.mail_server import MailServer
 
-POINTS = ["changes planned", "delivery queued", "delivery claimed", "text sent", "dot sent", "message accepted"]
-ROWS = [row for row in matrix.KILLS if row.point in POINTS]
+POINTS = ["changes planned", "delivery claimed", "message accepted"]
+SLOW_POINTS = ["delivery queued", "text sent", "dot sent"]
+ROWS = [
+    pytest.param(row, id=row.point, marks=[pytest.mark.slow] if row.point in SLOW_POINTS else [])
+    for row in matrix.KILLS
+    if row.point in [*POINTS, *SLOW_POINTS]
+]
 
 SEED, SECONDS = 45, 15
 
@@ -20,7 +25,7 @@ def fleet(tmp_path_factory):
         yield fleet
 
 
-@pytest.mark.parametrize("row", ROWS, ids=POINTS)
+@pytest.mark.parametrize("row", ROWS)
 def test_a_process_that_is_killed_at_this_point_loses_and_doubles_nothing(fleet, row):
     outcome = matrix.run_row(fleet, row, matrix.ROWS.index(row))
 

@@ -3,7 +3,6 @@
 import json
 import os
 import pwd
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from launcher import ports
-from tests.e2e.service import ROOT
+from tests.checkout import copy_sources
 from tests.launcher.launching import keeper_pid, server_pid
 from tests.launcher.test_servers_as_whom import readable_python
 from tests.waiting import eventually
@@ -51,18 +50,6 @@ class Checkout:
         self.environ = {
             **kept, "HOME": str(place), "DATA_DIR": str(self.data_dir), "PORT": str(self.port), "LOG_LEVEL": "INFO",
         }  # fmt: skip
-
-    def copy_sources(self) -> None:
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            capture_output=True,
-            check=True,
-        )
-        for name in filter(None, listed.stdout.decode().split("\0")):
-            if (ROOT / name).is_file():
-                (self.path / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, self.path / name)
 
     def start(self) -> "Checkout":
         python = readable_python() if IS_ROOT else sys.executable
@@ -136,7 +123,7 @@ def checkouts(place) -> Iterator[list[Checkout]]:
     """Two, side by side; the second borrows the first one's virtual environment to save the tests half a minute."""
     two = [Checkout(place, number) for number in (1, 2)]
     for each in two:
-        each.copy_sources()
+        copy_sources(each.path)
     (two[1].path / ".venv").symlink_to(two[0].path / ".venv")
     if IS_ROOT:
         subprocess.run(["chown", "-Rh", "nobody", place], check=True)
@@ -176,7 +163,9 @@ def test_manage_py_works_beside_it_on_the_same_data(checkouts):
     assert printed == "1\n"
 
 
-@pytest.mark.parametrize("server", ["database", "broker", "keeper"])
+@pytest.mark.parametrize(
+    "server", ["keeper", *(pytest.param(each, marks=pytest.mark.slow) for each in ("database", "broker"))]
+)
 def test_a_killed_server_comes_back_and_reminders_go_on(checkouts, server):
     first = checkouts[0]
 
@@ -185,7 +174,7 @@ def test_a_killed_server_comes_back_and_reminders_go_on(checkouts, server):
     first.remind(f"After the death of the {server}")
 
 
-@pytest.mark.parametrize("victim", ["supervisor", "make"])
+@pytest.mark.parametrize("victim", [pytest.param("supervisor", marks=pytest.mark.slow), "make"])
 def test_after_a_killed_run_nothing_is_left_and_the_next_start_has_all_the_data(checkouts, victim):
     first, second = checkouts
 

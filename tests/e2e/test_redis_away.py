@@ -142,7 +142,14 @@ WAITING = """
 PULSE = "SELECT answered_at FROM work_bell WHERE name = 'beat'"
 
 
-@pytest.mark.parametrize("is_away", [refused, frozen, black_hole])
+@pytest.mark.parametrize(
+    "is_away",
+    [
+        frozen,
+        pytest.param(refused, marks=pytest.mark.slow),
+        pytest.param(black_hole, marks=pytest.mark.slow),
+    ],
+)
 def test_while_redis_is_away_requests_are_as_fast_as_ever_and_the_work_is_done_afterwards(
     service, mail, broker, is_away
 ):

@@ -4,7 +4,6 @@
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,9 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from launcher import servers
+from tests.checkout import ROOT, copy_sources
 from tests.mutants.patches import PATCHES, Patch
-
-ROOT = Path(__file__).parents[2]
 
 
 def main(words: list[str]) -> int:
@@ -45,16 +43,7 @@ def own_servers(data_dir: Path, stack: ExitStack) -> dict[str, str]:
 
 
 def copy_checkout(to: Path) -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, to / name)
+    copy_sources(to)
     (to / ".venv").symlink_to(ROOT / ".venv")
 
 

@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 
 from launcher import ports
+from tests.e2e.service import broker_url
 from tests.production.files import copy_context, dockerfile, image_environment
 from tests.production.running import environment
 
@@ -58,7 +59,7 @@ def container(image: Path, database_url: str, tmp_path_factory: pytest.TempPathF
         "SECRET_KEY": secrets.token_urlsafe(50),
         "DATABASE_URL": database_url,
         # A number of its own, so that no other test's worker takes these messages.
-        "REDIS_URL": with_path(settings.REDIS_URL, "/9"),
+        "REDIS_URL": broker_url(number=9),
         "HOST": "127.0.0.1",
     }
     del given["PATH"]

@@ -23,6 +23,7 @@ ITS_PARAMETERS = "seconds_late"
 """They come after the text of the statement was parsed."""
 BREAKER = 'INTO "work_breaker"'
 
+some_or_all = pytest.mark.parametrize("step", [6, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "all"])
 either_way = pytest.mark.parametrize("is_carried_out", [True, False], ids=["answer lost", "never heard"])
 
 
@@ -110,11 +111,12 @@ def test_a_database_that_stays_away_is_not_waited_for_longer_than_the_lease(wire
     assert (delivery.status, delivery.handing_over) == ("leased", True)
 
 
+@some_or_all
 @either_way
-def test_whichever_request_it_is_each_reminder_is_told_once(wire, broker, alice, mail_server, is_carried_out):
-    titles, number, has_broken = [], 0, True
+def test_whichever_request_it_is_each_reminder_is_told_once(wire, broker, alice, mail_server, is_carried_out, step):
+    titles, number, has_broken = [], 1 - step, True
     while has_broken:
-        number += 1
+        number += step
         titles += [f"task {number} {letter}" for letter in "abc"]
         for title in titles[-3:]:
             make_task(alice, title=title)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from celery import signals
 from django.db import connection
+from django_celery_beat.models import PeriodicTask
 
 from schedules import services
 from schedules.models import ScheduleRun, ScheduleState
@@ -135,6 +136,7 @@ def test_wherever_it_dies_a_run_that_was_asked_for_goes_out_once(schedules, brok
 @pytest.mark.parametrize("is_carried_out", [True, False], ids=["answer lost", "never heard"])
 def test_whichever_request_a_beat_loses_each_tick_is_one_run_and_one_message(wire, broker, is_carried_out):
     """The beat lives on, and looks again."""
+    PeriodicTask.objects.all().delete()  # whose ticks may come meanwhile
     schedules = [make_schedule(str(number), every=3600) for number in range(2)]
     with Beat() as beat:
         beat.look()

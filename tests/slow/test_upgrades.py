@@ -22,7 +22,7 @@ from tests.production.running import environment
 from tests.schema import schema_of
 from tests.slow.rows import OldDatabase
 
-pytestmark = [pytest.mark.django_db, pytest.mark.system("git")]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.system("git")]
 
 COMMITS = [
     "ebd35d6",  # the first migrations of all, before the first edit of any
