@@ -26,7 +26,10 @@ from tests.waiting import eventually
 IS_ROOT = os.geteuid() == 0
 USER: dict[str, Any] = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []} if IS_ROOT else {}
 
-pytestmark = pytest.mark.system("python3-venv")  # what the machine's own Python makes a virtual environment with
+pytestmark = [
+    pytest.mark.system("python3-venv"),  # what the machine's own Python makes a virtual environment with
+    pytest.mark.system("git"),  # knows the files of a fresh clone
+]
 
 
 class Checkout:

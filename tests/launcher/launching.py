@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from launcher import bulletin, ports
 from launcher.processes import born, command_line
+from tests.chaos.processes import children
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(__file__).resolve().parent / "programs"
@@ -115,8 +116,12 @@ def server_pid(place: Path, key: str) -> int:
 
 def processes_of(place: Path) -> list[str]:
     """Command lines that name the directory: the keeper, PostgreSQL. Valkey's does not."""
-    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    return [line for line in map(command_line, pids) if f"{place}" in line and "user.py" not in line]
+    return [line for line in command_lines() if f"{place}" in line and "user.py" not in line]
+
+
+def command_lines() -> list[str]:
+    """Of all processes. From /proc, since ps (procps) is not on every Debian."""
+    return [command_line(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
 def answers(url: str) -> bool:
@@ -184,10 +189,8 @@ class Run:
 
     @property
     def guard(self) -> int:
-        found = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-        rows = [line.split(None, 2) for line in found.splitlines()]
-        parents = {words[1]: int(words[0]) for words in rows if "launcher.guard" in words[2]}
-        return parents.get(str(self.supervisor), 0)
+        """0 if there is none."""
+        return next((pid for pid in children(self.supervisor) if "launcher.guard" in command_line(pid)), 0)
 
     def notes(self) -> list[list[str]]:
         """What its processes wrote down: kind, and "pid" with the number, or "stopped"."""

@@ -104,11 +104,11 @@ def test_without_wheels_and_without_programs(
     assert "REDIS_URL" in user.answer["error"]
 
 
+@pytest.mark.system("postgresql")
+@pytest.mark.system("redis-server")
 def test_without_wheels_the_machines_own_programs_serve(
     start_user: Start, checkout: Path, empty_dir: Path, tmp_path: Path
 ) -> None:
-    if not (shutil.which("redis-server") and list(Path("/usr/lib/postgresql").glob("*/bin/postgres"))):
-        pytest.skip("this machine has no PostgreSQL and Redis of its own")
     bare = tmp_path / "bare"
     shutil.copytree(checkout, bare, symlinks=True)
     (bare / ".venv").unlink()

@@ -12,7 +12,7 @@ import redis
 
 from launcher import servers
 from launcher.servers import Urls
-from tests.launcher.launching import PROGRAMS, User, answers, eventually, keeper_pid, processes_of
+from tests.launcher.launching import PROGRAMS, User, answers, command_lines, eventually, keeper_pid, processes_of
 
 Start = Callable[..., User]
 
@@ -100,7 +100,7 @@ def test_no_password_can_be_read_by_others(start_user: Start, data_dir: Path) ->
     user = start_user()
     secrets = [url.rpartition("@")[0].rpartition(":")[2] for url in (user.database, user.broker)]
 
-    seen = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+    seen = "\n".join(command_lines())
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in data_dir.rglob("*") if path.is_file()}
 
     assert not any(secret in seen for secret in secrets)
@@ -122,7 +122,7 @@ def test_a_wrong_password_is_refused(start_user: Start, data_dir: Path) -> None:
 def test_command_lines_are_the_usual_ones(start_user: Start, data_dir: Path) -> None:
     start_user().answer  # noqa: B018 - waits until it has attached
 
-    seen = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+    seen = "\n".join(command_lines())
 
     assert f"postgres -D {data_dir}" in seen
     assert "valkey-server " in seen

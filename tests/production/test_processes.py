@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -174,7 +175,7 @@ def test_redis_is_durable_and_asks_for_its_password(tmp_path, port):
     stand_in = tmp_path / "valkey-server"
     stand_in.write_text(f'#!/bin/sh\nexec "{program}" "$@" --port {port} --bind 127.0.0.1\n')
     stand_in.chmod(0o700)
-    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "REDIS_PASSWORD": "s3cret"}
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "REDIS_PASSWORD": "s3cret"}
     command = [as_run(word) for word in SERVICES["redis"]["command"]]
 
     with (
