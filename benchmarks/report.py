@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from benchmarks.figures import Rows, table
 from tests.e2e.service import ROOT
+from tests.needs import GIT
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PACKAGES = ["celery", "kombu", "django-celery-beat", "Django", "psycopg"]
@@ -20,7 +21,7 @@ def about(command: str) -> str:
     """Under which circumstances the figures were obtained."""
     others = f":!{PAGE.relative_to(ROOT)}"  # the page itself is what is being written
     changed = git("status", "--porcelain", "--", ".", others)
-    commit = git("rev-parse", "--short=8", "HEAD") + ("-dirty" if changed else "")
+    commit = (git("rev-parse", "--short=8", "HEAD") or "unknown") + ("-dirty" if changed else "")
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"`{command}` at commit {commit} on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, "
@@ -39,6 +40,9 @@ def tell(name: str, command: str, play: Callable[[], Rows], *, write: bool) -> N
 
 
 def git(*words: str) -> str:
+    """What git says; "" where there is none."""
+    if not GIT.is_met():
+        return ""
     return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 

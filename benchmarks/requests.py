@@ -5,7 +5,6 @@ requests that ask for nothing, and how often one connection can be asked for a p
 """
 
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -17,8 +16,9 @@ from pathlib import Path
 
 from benchmarks.figures import Rows, spread
 from benchmarks.service import Service
+from tests.needs import of_program, program
 
-WRK = shutil.which("wrk") or ""
+WRK = of_program("wrk", "wrk")
 CONNECTIONS = 8
 TASKS, PAGE = 5_000, 50
 
@@ -87,7 +87,6 @@ NOTHING = Kind("nothing: `/healthz`", "GET", "/healthz")
 
 
 def play(directory: Path, template: Path, *, is_quick: bool) -> Rows:
-    assert WRK, "wrk is missing (apt install wrk)"
     runs, seconds = (1, 2) if is_quick else (3, 4)
     directory /= "service"
     with Service(directory, template=template) as service:
@@ -130,9 +129,9 @@ def wrk(service: Service, kind: Kind, token: str, *, seconds: int, first: int) -
     script = service.directory / "wrk.lua"
     body = f"[[{kind.body}]]" if kind.body else "nil"
     script.write_text(SCRIPT.format(method=kind.method, path=kind.path, body=body, token=token, first=first))
-    command = [WRK, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", script, service.url]
+    options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", script]
     before = service.cpu_seconds("web")
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run([program("wrk"), *options, service.url], capture_output=True, text=True, check=True).stdout
     cpu = service.cpu_seconds("web") - before
     figures = re.search(r"^found (\d+) (\d+) (\d+) (\d+) (\d+)$", said, re.MULTILINE)
     assert figures, said

@@ -10,12 +10,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from benchmarks.report import about, replace_part
 from benchmarks.scenarios import SCENARIOS, Finding, Scenario
 from benchmarks.servers import OVER, OverError
-from benchmarks.stand import FAKETIME, OURS, STOCK, Stand, make_template
+from benchmarks.stand import OURS, STOCK, Stand, make_template
+from tests.chaos.fleet import CLOCK
+from tests.needs import left_out
 
 HEAD = ["Scenario", "Due", "Stock", "Ours", "Right"]
 
@@ -24,9 +27,11 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     options = arguments()
     wanted = [each for each in SCENARIOS if not options.scenarios or each.letter in options.scenarios]
+    needs = {f"scenario {each.letter}": [CLOCK] if each.begins_at else [] for each in wanted}
+    lacking = left_out(needs, say=partial(print, flush=True))
     began, circumstances = time.monotonic(), about("python -m benchmarks.schedulers")
     with tempfile.TemporaryDirectory(prefix="taskapp-schedulers-", ignore_cleanup_errors=True) as directory:
-        rows, is_right = play_all(wanted, Path(directory))
+        rows, is_right = play_all(wanted, Path(directory), lacking)
     table = "\n".join(row_of(cells) for cells in [HEAD, ["---"] * len(HEAD), *rows])
     words = f"{circumstances} It took {(time.monotonic() - began) / 60:.0f} min.\n\n{table}\n"
     print(f"\n{words}")
@@ -42,12 +47,13 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def play_all(wanted: list[Scenario], directory: Path) -> tuple[list[list[str]], bool]:
+def play_all(wanted: list[Scenario], directory: Path, lacking: dict[str, str]) -> tuple[list[list[str]], bool]:
     template, rows, is_right = make_template(directory / "template"), [], True
     with ThreadPoolExecutor(2) as pool:
         for number, scenario in enumerate(wanted):
-            if scenario.begins_at and FAKETIME is None:
-                print(f"{scenario.title}: left out, for libfaketime is not installed.")
+            if reason := lacking.get(f"scenario {scenario.letter}"):
+                rows.append([scenario.title, "", reason, reason, scenario.right])
+                print(row_of(rows[-1]), flush=True)
                 continue
             try:
                 stock, ours = play_to_both(pool, scenario, directory / str(number), template)

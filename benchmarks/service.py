@@ -4,7 +4,6 @@ The mail server is Debian's smtp-sink, in C; one in Python would itself be what 
 """
 
 import os
-import shutil
 import socket
 import sys
 from pathlib import Path
@@ -13,8 +12,9 @@ from pwd import getpwnam
 from benchmarks.servers import Servers
 from tests.chaos.processes import children, proportional_bytes
 from tests.e2e.service import COMMANDS, PASSWORD, free_port
+from tests.needs import of_program, program
 
-SINK = shutil.which("smtp-sink", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin") or ""
+SINK = of_program("smtp-sink", "postfix")
 
 USERS = """
     INSERT INTO auth_user (username, first_name, last_name, email, password, is_staff, is_superuser, is_active,
@@ -58,10 +58,10 @@ class Service(Servers):
 
     def start_sink(self, *, into: Path | None = None) -> None:
         """`into`: a directory for one file a message; else they are thrown away."""
-        assert SINK, "smtp-sink is missing (apt install postfix)"
         options = ["-d", f"{into}/%M"] if into else []
         # A change of user makes the kernel forget with whom a process is to die, so it comes before, and not by -u.
-        self.run("sink", [SINK, *options, f"127.0.0.1:{self.mail_port}", "1000"], become=become_nobody)
+        command = [program("smtp-sink"), *options, f"127.0.0.1:{self.mail_port}", "1000"]
+        self.run("sink", command, become=become_nobody)
         assert self.until(lambda: answers(self.mail_port), within=10), self.log("sink")
 
     def add_users(self, count: int) -> list[int]:

@@ -4,16 +4,16 @@ The signature finds the EICAR test string, which every scanner takes for a virus
 of this repository, else the repository would be taken for infected: its two halves are joined here.
 """
 
-import shutil
 import signal
 import socket
 import subprocess
 from pathlib import Path
 from typing import Any, Self
 
+from tests.needs import of_program, program
 from tests.waiting import eventually
 
-CLAMD = shutil.which("clamd", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin") or ""
+NEED = of_program("clamd", "clamav-daemon")
 
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD" + b"-ANTIVIRUS-TEST-FILE!$H+H*"
 SIGNATURE = "Local.Eicar-Test-Signature"
@@ -56,7 +56,7 @@ class ClamAV:
         return f"unix://{self.socket}"
 
     def start(self) -> None:
-        command = [CLAMD, f"--config-file={self.directory}/clamd.conf"]
+        command = [program("clamd") or "clamd", f"--config-file={self.directory}/clamd.conf"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         eventually(self.answers)
 

@@ -8,16 +8,24 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests import clamav
 from tests.chaos import files, flood, kills, matrix, report, soak
-from tests.chaos.fleet import LEASE_SECONDS, Fleet
+from tests.chaos.fleet import CLOCK, LEASE_SECONDS, Fleet
 from tests.chaos.mail_server import MailServer
+from tests.needs import Need, left_out
 
-PARTS = ["matrix", "files", "soak", "kills", "flood"]
-MINUTES = 20
+PARTS = list(report.PARTS)
+STEPS = "soak's steps of the clock"
+ENVIRONS = {"kills": kills.ENVIRON, "flood": flood.ENVIRON}
+
+Part = Callable[[Fleet, list[Any]], None]
+"""part(fleet, outcomes): each outcome is appended once it is there."""
 
 
 def arguments() -> argparse.Namespace:
@@ -37,35 +45,65 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     chosen = arguments()
     began = time.monotonic()
-    parts: dict[str, Callable[[Fleet], Any]] = {
-        "matrix": lambda fleet: matrix.run(fleet, rows_of(chosen.point, chosen.action), say=say),
-        "files": lambda fleet: files.run(fleet, files_rows_of(chosen.point, chosen.action), say=say),
-        "soak": lambda fleet: soak.run(fleet, seed=chosen.seed, seconds=chosen.soak_seconds, say=say),
-        "kills": lambda fleet: kills.run(fleet, number=chosen.kills_reminders, say=say),
-        "flood": lambda fleet: flood.run(fleet, number=chosen.flood_reminders, say=say),
+    parts: dict[str, Part] = {
+        "matrix": lambda fleet, outcomes: matrix.run(
+            fleet, rows_of(chosen.point, chosen.action), outcomes=outcomes, say=say
+        ),
+        "files": lambda fleet, outcomes: files.run(
+            fleet, files_rows_of(chosen.point, chosen.action), outcomes=outcomes, say=say
+        ),
+        "soak": lambda fleet, outcomes: outcomes.append(
+            soak.run(fleet, seed=chosen.seed, seconds=chosen.soak_seconds, say=say)
+        ),
+        "kills": lambda fleet, outcomes: outcomes.append(kills.run(fleet, number=chosen.kills_reminders, say=say)),
+        "flood": lambda fleet, outcomes: outcomes.append(flood.run(fleet, number=chosen.flood_reminders, say=say)),
     }
-    environs = {"kills": kills.ENVIRON, "flood": flood.ENVIRON}
-    outcomes = {
-        name: with_a_fleet(name, parts[name], environs.get(name, {}), keep=chosen.keep)
-        for name in PARTS
-        if name in (chosen.only or PARTS)
-    }
-    command = shlex.join(["python", "-m", "tests.chaos", *sys.argv[1:]])
-    text = report.document(
-        command=command, rows=outcomes.get("matrix"), files=outcomes.get("files"), soaked=outcomes.get("soak"),
-        killed=outcomes.get("kills"), flooded=outcomes.get("flood"), lease_seconds=LEASE_SECONDS,
-    )  # fmt: skip
-    print(f"\n{text}")
-    if chosen.write:
-        chosen.write.write_text(text)
+    wanted = {name: part for name, part in parts.items() if name in (chosen.only or PARTS)}
+    lacking = left_out(needs_of(wanted), say=say)
+    with_fleets = {
+        name: partial(with_a_fleet, name, part, keep=chosen.keep)
+        for name, part in wanted.items() if name not in lacking
+    }  # fmt: skip
+    outcomes: dict[str, list[Any]] = {name: [] for name in with_fleets}
+    notes = dict(lacking)
+    try:
+        run_all(with_fleets, outcomes, notes)
+    finally:  # what is finished is shown, even after Ctrl-C
+        command = shlex.join(["python", "-m", "tests.chaos", *sys.argv[1:]])
+        text = report.document(command=command, outcomes=outcomes, notes=notes, lease_seconds=LEASE_SECONDS)
+        print(f"\n{text}", flush=True)
+        if chosen.write:
+            chosen.write.write_text(text)
     minutes = (time.monotonic() - began) / 60
-    red = [name for name, outcome in outcomes.items() if not is_good(outcome)]
-    say(f"{minutes:.1f} minutes; {'red: ' + ', '.join(red) if red else 'all as it should be'}")
+    red = [name for name, rows in outcomes.items() if name in notes or not are_good(rows)]
+    verdict = f"red: {', '.join(red)}" if red else "all that was run is as it should be"
+    say("; ".join([f"{minutes:.1f} minutes", verdict, *(f"{part}: {reason}" for part, reason in lacking.items())]))
     return 1 if red else 0
 
 
-def is_good(outcome: Any) -> bool:
-    return all(row.is_good for row in outcome) if isinstance(outcome, list) else outcome.is_good
+def needs_of(names: Iterable[str]) -> dict[str, list[Need]]:
+    needs = {"files": [clamav.NEED], "soak": [], STEPS: [CLOCK]}
+    return {part: needs.get(part, []) for name in names for part in ([name, STEPS] if name == "soak" else [name])}
+
+
+def run_all(
+    parts: Mapping[str, Callable[[list[Any]], None]], outcomes: Mapping[str, list[Any]], notes: dict[str, str]
+) -> None:
+    """One after the other; the failure of one is noted, and keeps none from running."""
+    notes |= dict.fromkeys(parts, "not run")
+    for name, part in parts.items():
+        notes[name] = "**ended early**"
+        try:
+            part(outcomes[name])
+        except Exception as error:
+            traceback.print_exc()
+            notes[name] = f"**ended early** by {type(error).__name__}: {error}"
+        else:
+            del notes[name]
+
+
+def are_good(outcomes: list[Any]) -> bool:
+    return all(outcome.is_good for outcome in outcomes)
 
 
 def rows_of(points: list[str] | None, action: str) -> list[matrix.Row]:
@@ -76,20 +114,20 @@ def files_rows_of(points: list[str] | None, action: str) -> list[files.Row]:
     return [row for row in files.ROWS if (not points or row.point in points) and row.action.startswith(action)]
 
 
-def with_a_fleet(name: str, part: Callable[[Fleet], Any], environ: dict[str, str], *, keep: bool) -> Any:
+def with_a_fleet(name: str, part: Part, outcomes: list[Any], *, keep: bool) -> None:
     directory = Path(tempfile.mkdtemp(prefix=f"taskapp-chaos-{name}-"))
+    environ = ENVIRONS.get(name, {})
     say(f"--- {name}, in {directory}")
     try:
         with MailServer() as mail, Fleet(directory, mail, own_clock=name == "soak", **environ) as fleet:
-            outcome = part(fleet)
+            part(fleet, outcomes)
     except BaseException:
         say(f"the logs are in {directory}")
         raise
-    if not is_good(outcome):
-        say(f"red: {outcome}; the logs are in {directory}")
+    if not are_good(outcomes):
+        say(f"red: {outcomes}; the logs are in {directory}")
     elif not keep:
         shutil.rmtree(directory)
-    return outcome
 
 
 def say(words: str) -> None:

@@ -374,10 +374,9 @@ def keys(fleet: Fleet) -> list[str]:
     return [key for (key,) in fleet.sql(KEYS)]
 
 
-def run(fleet: Fleet, rows: list[Row] = ROWS, *, say: Callable[[str], None] = print) -> list[Outcome]:
-    """Run the rows one after the other."""
+def run(fleet: Fleet, rows: list[Row] = ROWS, *, outcomes: list[Outcome], say: Callable[[str], None] = print) -> None:
+    """Run the rows one after the other. `outcomes` has those that are finished, even if a later one fails."""
     fleet.add_users([USER])
-    outcomes = []
     with ClamAV(fleet.directory / "clamd") as scanner:
         for number, row in enumerate(rows):
             began = time.monotonic()
@@ -388,4 +387,3 @@ def run(fleet: Fleet, rows: list[Row] = ROWS, *, say: Callable[[str], None] = pr
             say(f"{said}, at rest after {outcome.recovery_seconds:.1f} s, row took {took:.1f} s")
             for each in outcome.wrong:
                 say(f"    {each}")
-    return outcomes

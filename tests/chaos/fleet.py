@@ -31,6 +31,7 @@ from tests.chaos.ledger import Handing, Ledger, Row, Verdict, read_trace
 from tests.chaos.mail_server import MailServer
 from tests.chaos.processes import Program, children, is_alive
 from tests.e2e.service import COMMANDS, PASSWORD, ROOT, free_port, run_manage
+from tests.needs import Need
 from tests.waiting import eventually
 
 WEB, BEATS, WORKERS = "web", ["celery-beat#1", "celery-beat#2"], [f"celery-worker#{n}" for n in (1, 2, 3)]
@@ -38,6 +39,8 @@ PROCESSES = [WEB, *BEATS, *WORKERS]
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 """Where Debian's package libfaketime has it."""
+
+CLOCK = Need("libfaketime", lambda: FAKETIME is not None)
 
 LEASE_SECONDS = 4
 

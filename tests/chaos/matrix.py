@@ -333,10 +333,9 @@ def run_row(fleet: Fleet, row: Row, number: int) -> Outcome:
     return Outcome(row, shot, verdict, recovery, error)
 
 
-def run(fleet: Fleet, rows: list[Row] = ROWS, *, say: Callable[[str], None] = print) -> list[Outcome]:
-    """Run the rows one after the other."""
+def run(fleet: Fleet, rows: list[Row] = ROWS, *, outcomes: list[Outcome], say: Callable[[str], None] = print) -> None:
+    """Run the rows one after the other. `outcomes` has those that are finished, even if a later one fails."""
     fleet.add_users(["ann", NO_SUCH_USER])
-    outcomes = []
     for number, row in enumerate(rows):
         began = time.monotonic()
         outcome = run_row(fleet, row, number)
@@ -346,4 +345,3 @@ def run(fleet: Fleet, rows: list[Row] = ROWS, *, say: Callable[[str], None] = pr
         say(f"{said} {outcome.verdict.due}, back after {outcome.recovery_seconds:.1f} s, row took {took:.1f} s")
         if not outcome.is_good:
             say(f"    {outcome.error} {outcome.verdict}")
-    return outcomes

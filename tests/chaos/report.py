@@ -2,8 +2,9 @@
 
 import platform
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import celery
 import django
@@ -11,6 +12,7 @@ import django
 from launcher import binaries
 from tests.chaos import files as file_rows
 from tests.chaos import flood, kills, matrix, soak
+from tests.needs import GIT
 
 INTRODUCTION = """\
 # Crash matrix
@@ -37,23 +39,15 @@ and each file is handed out byte for byte, but for the virus, of which its owner
 the files that rows refer to, and no other."""
 
 
-def document(
-    *,
-    command: str,
-    rows: list[matrix.Outcome] | None = None,
-    files: list[file_rows.Outcome] | None = None,
-    soaked: soak.Outcome | None = None,
-    killed: kills.Outcome | None = None,
-    flooded: flood.Outcome | None = None,
-    lease_seconds: int,
-) -> str:
-    parts = [INTRODUCTION.format(lease=lease_seconds), of_the_run(command)]
-    parts += [of_matrix(rows)] if rows else []
-    parts += [of_files(files)] if files else []
-    parts += [of_soak(soaked)] if soaked else []
-    parts += [of_kills(killed)] if killed else []
-    parts += [of_flood(flooded)] if flooded else []
-    return "\n".join(parts)
+def document(*, command: str, outcomes: Mapping[str, list[Any]], notes: Mapping[str, str], lease_seconds: int) -> str:
+    """`outcomes`: of each part, as far as it came. `notes`: why a part, or some of it, was left out or ended early."""
+    pages = [INTRODUCTION.format(lease=lease_seconds), of_the_run(command)]
+    for name, (title, tables_of) in PARTS.items():
+        said = [f"{each}: {note}.\n" for each, note in notes.items() if each.partition("'")[0] == name]
+        tables = [tables_of(outcomes[name])] if outcomes.get(name) else []
+        if said or tables:
+            pages += [f"## {title}\n", *said, *tables]
+    return "\n".join(pages)
 
 
 def of_the_run(command: str) -> str:
@@ -67,6 +61,8 @@ def of_the_run(command: str) -> str:
 
 
 def commit() -> str:
+    if not GIT.is_met():
+        return "unknown"
     command = ["git", "describe", "--always", "--dirty"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
@@ -84,7 +80,7 @@ def of_matrix(rows: list[matrix.Outcome]) -> str:
     ]  # fmt: skip
     good = sum(row.is_good for row in rows)
     words = f"{len(rows)} rows, of which {good} are as they should be.\n"
-    return f"## Every point\n\n{words}\n{table([*head, 'Back after'], lines)}\n"
+    return f"{words}\n{table([*head, 'Back after'], lines)}\n"
 
 
 def of_files(rows: list[file_rows.Outcome]) -> str:
@@ -98,10 +94,11 @@ def of_files(rows: list[file_rows.Outcome]) -> str:
     ]  # fmt: skip
     good = sum(row.is_good for row in rows)
     words = f"{FILES}\n\n{len(rows)} rows, of which {good} are as they should be.\n"
-    return f"## Every point on the way of a file\n\n{words}\n{table(head, lines)}\n"
+    return f"{words}\n{table(head, lines)}\n"
 
 
-def of_soak(outcome: soak.Outcome) -> str:
+def of_soak(outcomes: list[soak.Outcome]) -> str:
+    (outcome,) = outcomes
     verdict = outcome.verdict
     facts = [
         ["Seconds of faults", f"{outcome.seconds:g}"],
@@ -120,12 +117,13 @@ def of_soak(outcome: soak.Outcome) -> str:
     ]
     faults = sorted(outcome.faults.items())
     return "\n".join([
-        f"## Faults at random\n\nSeed {outcome.seed}.\n",
+        f"Seed {outcome.seed}.\n",
         table(["What", "Number"], facts), "", table(["Fault", "Times"], faults), "",
     ])  # fmt: skip
 
 
-def of_kills(outcome: kills.Outcome) -> str:
+def of_kills(outcomes: list[kills.Outcome]) -> str:
+    (outcome,) = outcomes
     verdict = outcome.verdict
     facts = [
         ["Reminders", verdict.due],
@@ -140,10 +138,11 @@ def of_kills(outcome: kills.Outcome) -> str:
         ["Messages a second", f"{outcome.rate:.0f}"],
     ]
     words = "One of three workers is killed every 5 s, and Redis emptied every 20 s, until all have arrived.\n"
-    return f"## A backlog while workers die\n\n{words}\n{table(['What', 'Number'], facts)}\n"
+    return f"{words}\n{table(['What', 'Number'], facts)}\n"
 
 
-def of_flood(outcome: flood.Outcome) -> str:
+def of_flood(outcomes: list[flood.Outcome]) -> str:
+    (outcome,) = outcomes
     growth = [[f"Growth of {kind}, MB", f"{size / 2**20:.0f}"] for kind, size in sorted(outcome.growth.items())]
     facts = [
         ["Reminders due at once", outcome.number],
@@ -157,7 +156,16 @@ def of_flood(outcome: flood.Outcome) -> str:
     ]
     words = "One person has them all; fifty others have one each, put in meanwhile. The mail server takes 20 ms each.\n"
     wrong = "".join(f"\n**{each}**\n" for each in outcome.wrong)
-    return f"## A flood\n\n{words}\n{table(['What', 'Number'], facts)}\n{wrong}"
+    return f"{words}\n{table(['What', 'Number'], facts)}\n{wrong}"
+
+
+PARTS: dict[str, tuple[str, Callable[[list[Any]], str]]] = {
+    "matrix": ("Every point", of_matrix),
+    "files": ("Every point on the way of a file", of_files),
+    "soak": ("Faults at random", of_soak),
+    "kills": ("A backlog while workers die", of_kills),
+    "flood": ("A flood", of_flood),
+}
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:

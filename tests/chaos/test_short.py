@@ -49,7 +49,9 @@ FILE_ROWS = [row for row in files.KILLS if row.point in FILE_POINTS]
 
 @pytest.mark.system("clamav-daemon")
 def test_a_process_that_is_killed_at_these_points_leaves_every_file_what_it_should_be(fleet):
-    outcomes = files.run(fleet, FILE_ROWS)
+    outcomes: list[files.Outcome] = []
+
+    files.run(fleet, FILE_ROWS, outcomes=outcomes)
 
     assert [outcome.wrong for outcome in outcomes] == [[]] * len(FILE_POINTS)
     assert all(outcome.shot for outcome in outcomes)

@@ -4,20 +4,27 @@
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from launcher import servers
 from tests.checkout import ROOT, copy_sources
 from tests.mutants.patches import PATCHES, Patch
+from tests.needs import GIT, Need, left_out, of_package
 
 
 def main(words: list[str]) -> int:
     patches = [patch for patch in PATCHES if not words or any(word in patch.mechanism for word in words)]
+    if not GIT.is_met():
+        raise SystemExit("This run needs the Debian package git, which lists the files to be copied (apt install git).")
+    lacking = left_out(needs_of(patches), say=partial(print, flush=True))
+    patches = [patch for patch in patches if file_of(patch) not in lacking]
     with tempfile.TemporaryDirectory(prefix="taskapp mutants ") as directory, ExitStack() as stack:
         copy, environ = Path(directory, "checkout"), own_servers(Path(directory, "data"), stack)
         copy_checkout(copy)
@@ -29,6 +36,20 @@ def main(words: list[str]) -> int:
         survivors = [patch for patch in patches if not is_noticed(patch, copy, environ)]
     print(f"{len(patches) - len(survivors)} of {len(patches)} patches turned their test red.")
     return 1 if survivors else 0
+
+
+def file_of(patch: Patch) -> str:
+    return patch.test.partition("::")[0]
+
+
+def needs_of(patches: list[Patch]) -> dict[str, list[Need]]:
+    """By the marks in the files of their tests: a test that is skipped would be taken for one that notices nothing."""
+    files = {file_of(patch) for patch in patches}
+    return {file: [of_package(name) for name in packages_of((ROOT / file).read_text())] for file in sorted(files)}
+
+
+def packages_of(code: str) -> list[str]:
+    return re.findall(r'mark\.system\("([^"]+)"', code)
 
 
 def own_servers(data_dir: Path, stack: ExitStack) -> dict[str, str]:
