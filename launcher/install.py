@@ -65,7 +65,7 @@ def _stamped() -> dict[str, str]:
 
 
 def _install(wanted: Mapping[str, str], terminal: Terminal, lock: int) -> None:
-    installed = _stamped()
+    installed = {} if VENV.is_symlink() else _stamped()  # what a link leads to is left, with all that it has
     _make_venv(terminal, keep=bool(installed) or _is_usable())
     MARK.touch()
     STAMP.unlink(missing_ok=True)

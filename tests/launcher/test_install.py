@@ -168,6 +168,7 @@ def test_a_linked_venv_is_used_while_it_fits_and_never_written_to(clone_with_ven
     assert {path: path.stat().st_mtime_ns for path in shared.rglob("*")} == before
     assert not (clone_with_venv.place / ".venv").is_symlink()
     assert clone_with_venv.has("base_two")
+    assert clone_with_venv.has("server_one"), "of a file that had not changed"
 
 
 def test_a_download_that_is_not_the_locked_one(clone_with_venv: Clone) -> None:
