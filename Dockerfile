@@ -12,9 +12,11 @@ COPY requirements.txt requirements-s3.txt ./
 RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps --compile -r requirements.txt -r requirements-s3.txt
 
 COPY . .
+# The catalogues of translations are compiled by Babel, which brings what it needs.
 # The settings want an environment; nothing of this one stays, since the image below begins anew.
 # Redoc: the other of two viewers of the API that a package brings; the one in use is Swagger UI.
-RUN SECRET_KEY=for-this-step-only \
+RUN python -m languages.catalogues \
+    && SECRET_KEY=for-this-step-only \
     DATABASE_URL=postgresql://nobody@localhost/none \
     REDIS_URL=redis://localhost:6379/0 \
     python manage.py collectstatic --no-input --verbosity=0 --ignore=redoc \

@@ -9,6 +9,7 @@ import sys
 from types import FrameType
 
 from launcher import dotenv
+from launcher.catalogues import compile_stale
 from launcher.errors import LauncherError
 from launcher.install import install
 from launcher.places import CHECKOUT, VENV_PYTHON
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> int:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
         install(os.environ, dev=options.command == "install" and options.dev)
+        compile_stale()
     except LauncherError as error:
         print(error, file=sys.stderr, flush=True)
         return 1

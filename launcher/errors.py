@@ -93,6 +93,10 @@ class AlreadyRunningError(LauncherError):
     start a second one with its own DATA_DIR and PORT."""
 
 
+class CatalogueBrokenError(LauncherError):
+    """A translation could not be compiled: {sentence}"""
+
+
 class PrepareFailedError(LauncherError):
     """The database could not be prepared (manage.py prepare ended with {code}): what it said is above."""
 

@@ -40,11 +40,11 @@ def copy_context(target: Path) -> None:
     """What `COPY . .` brings into the image: the context, less what .dockerignore keeps out of it."""
     rules = [line for line in text(".dockerignore").splitlines() if line and not line.startswith("#")]
     assert rules[0] == "*", "everything stays out but what is named"
-    assert rules[-1] == "**/__pycache__"
-    for name in (rule.removeprefix("!") for rule in rules[1:-1]):
+    assert rules[-2:] == ["**/*.mo", "**/__pycache__"]
+    for name in (rule.removeprefix("!") for rule in rules[1:-2]):
         source = CHECKOUT / name
         if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("*.mo", "__pycache__"))
         else:
             shutil.copy(source, target / name)
 

@@ -1,0 +1,25 @@
+"""A second language, for tests: a small German catalogue of their own, written as a .po file and compiled."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+HEADER = r"""msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=utf-8\n"
+"Plural-Forms: nplurals=2; plural=(n != 1);\n"
+"""
+
+
+def write_catalogue(locale_dir: Path, texts: Mapping[str, str], *, language: str = "de") -> Path:
+    """The source of a catalogue that says this."""
+    source = locale_dir / language / "LC_MESSAGES" / "django.po"
+    source.parent.mkdir(parents=True, exist_ok=True)
+    entries = [f"msgid {quoted(text)}\nmsgstr {quoted(said)}\n" for text, said in texts.items()]
+    source.write_text("\n".join([HEADER, *entries]), encoding="utf-8")
+    return source
+
+
+def quoted(text: str) -> str:
+    """JSON escapes what a catalogue escapes."""
+    return json.dumps(text, ensure_ascii=False)
