@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
+from accounts.forms import language_choices
 from accounts.models import Preference, Token
+from languages.choosing import is_choice
 
 
 @admin.register(Token)
@@ -34,6 +37,15 @@ class PreferenceInline(admin.StackedInline):
     model = Preference
     can_delete = False
     verbose_name_plural = "preferences"
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Where one language is offered there is nothing to choose."""
+        return [] if is_choice() else ["language"]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "language":
+            return forms.ChoiceField(choices=language_choices, required=False, help_text=db_field.help_text)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
 
 admin.site.unregister(User)

@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.validators import (
+    validate_language,
     validate_no_control_characters,
     validate_no_control_characters_in_lines,
     validate_timezone,
@@ -48,6 +49,21 @@ class TimezoneField(StringField):
         if self.max_length is None or len(name) <= self.max_length:
             validate_timezone(name)
         return name
+
+
+class LanguageField(StringField):
+    """The code of a language that is offered."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("max_length", 20)
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Checked here for the same reason as a time zone."""
+        code = super().to_internal_value(data)
+        if self.max_length is None or len(code) <= self.max_length:
+            validate_language(code)
+        return code
 
 
 class StrictBooleanField(serializers.BooleanField):

@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from accounts.errors import TooManyAttemptsError
 from accounts.sign_in import check_credentials
 from accounts.validators import timezone_names, validate_no_control_characters
+from languages.choosing import is_choice
 
 
 class ThrottledAuthenticationForm(AuthenticationForm):
@@ -62,7 +63,14 @@ class PreferencesForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "family-name"}),
     )  # fmt: skip
     timezone = forms.ChoiceField(label="Time zone", required=False, choices=lambda: timezone_choices())
+    language = forms.ChoiceField(required=False, choices=lambda: language_choices())
     email_enabled = forms.BooleanField(label="Send me reminders by e-mail.", required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Where one language is offered there is nothing to choose."""
+        super().__init__(*args, **kwargs)
+        if not is_choice():
+            del self.fields["language"]
 
 
 class TokenForm(forms.Form):
@@ -77,3 +85,8 @@ class TokenForm(forms.Form):
 def timezone_choices() -> list[tuple[str, str]]:
     own = [("", f"The service's own ({settings.TIME_ZONE})")]
     return own + [(name, name.replace("_", " ")) for name in sorted(timezone_names())]
+
+
+def language_choices() -> list[tuple[str, str]]:
+    """Each under its own name, which those can read who look for it."""
+    return [("", "The browser's, and English in mails"), *settings.LANGUAGES]

@@ -10,7 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import connections, models
 from django.db.models.functions import Now
 
-from accounts.validators import validate_no_control_characters, validate_timezone
+from accounts.validators import validate_language, validate_no_control_characters, validate_timezone
 
 
 class TokenQuerySet(models.QuerySet["Token"]):
@@ -30,20 +30,22 @@ class TokenQuerySet(models.QuerySet["Token"]):
             return None
         names = column_names(Token)
         token = Token.from_db(self.db, names, row[: len(names)])
-        token.user = User.from_db(self.db, column_names(User), row[len(names) : -1])
-        token.was_used_lately = row[-1]
+        token.user = User.from_db(self.db, column_names(User), row[len(names) : -2])
+        token.was_used_lately, token.language = row[-2:]
         return token
 
 
 @cache
 def usable_token_sql() -> str:
-    """Index: token_unique_prefix."""
+    """Indexes: token_unique_prefix, and the preference's unique one of the user."""
     token = ", ".join(f"token.{name}" for name in column_names(Token))
     person = ", ".join(f"person.{name}" for name in column_names(User))
     return f"""
         SELECT {token}, {person},
-               coalesce(token.last_used_at > clock_timestamp() - make_interval(secs => %(lately)s), false)
+               coalesce(token.last_used_at > clock_timestamp() - make_interval(secs => %(lately)s), false),
+               coalesce(preference.language, '')
         FROM accounts_token AS token JOIN auth_user AS person ON person.id = token.user_id
+        LEFT JOIN accounts_preference AS preference ON preference.user_id = person.id
         WHERE token.prefix = %(prefix)s AND person.is_active
           AND (token.expires_at IS NULL OR token.expires_at > clock_timestamp())
     """  # noqa: S608 (the names of our own columns)
@@ -74,6 +76,8 @@ class Token(models.Model):
     USE_NOTED_EVERY = timedelta(minutes=1)
     was_used_lately = False
     """Whether `last_used_at` is younger than that, for a token that was found by its prefix."""
+    language = ""
+    """What its user has chosen, likewise."""
 
     objects = TokenQuerySet.as_manager()
 
@@ -101,6 +105,10 @@ class Preference(models.Model):
         "time zone", max_length=64, blank=True, default="", db_default="", validators=[validate_timezone],
         help_text="Empty: the service's own.",
     )  # fmt: skip
+    language = models.CharField(
+        max_length=20, blank=True, default="", db_default="", validators=[validate_language],
+        help_text="A language's code. Empty: what the browser asks for, and English in mails.",
+    )  # fmt: skip
 
     def __str__(self) -> str:
         return f"preferences of {self.user}"
@@ -114,6 +122,11 @@ class Preference(models.Model):
     def zone_of(cls, user: User) -> str:
         """The name of the time zone that the person lives in, as far as is known."""
         return (cls.objects.filter(user=user).first() or cls()).zone
+
+    @classmethod
+    def language_of(cls, user: User) -> str:
+        """The language that the person has chosen; empty if none. One column, for each page asks for it."""
+        return cls.objects.filter(user=user).values_list("language", flat=True).first() or ""
 
     @property
     def zone(self) -> str:

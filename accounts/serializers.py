@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
-from accounts.fields import InstantField, PlainTextField, StrictBooleanField, StringField, TimezoneField
+from accounts.fields import InstantField, LanguageField, PlainTextField, StrictBooleanField, StringField, TimezoneField
 from accounts.models import Preference, Token
 
 
@@ -61,7 +61,7 @@ class MeSerializer(serializers.ModelSerializer[Preference]):
     class Meta:
         model = Preference
         fields = [
-            "id", "username", "email", "first_name", "last_name", "is_staff", "email_enabled", "timezone",
+            "id", "username", "email", "first_name", "last_name", "is_staff", "email_enabled", "timezone", "language",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -71,3 +71,6 @@ class MeChangeSerializer(serializers.Serializer[Any]):
     last_name = PlainTextField(max_length=150, required=False, allow_blank=True)
     email_enabled = StrictBooleanField(required=False, help_text="Whether reminders are mailed to you.")
     timezone = TimezoneField(required=False, allow_blank=True, help_text="Empty: the service's own.")
+    language = LanguageField(
+        required=False, allow_blank=True, help_text="A code such as en. Empty: Accept-Language, and English in mails."
+    )

@@ -61,10 +61,14 @@ def update_profile(
     last_name: str | None = None,
     email_enabled: bool | None = None,
     timezone: str | None = None,
+    language: str | None = None,
 ) -> None:
-    """Change what is given of a person's name and preferences; an empty timezone is the service's own."""
+    """Change what is given of a person's name and preferences.
+
+    An empty timezone is the service's own; an empty language, none that was chosen.
+    """
     name = {"first_name": first_name, "last_name": last_name}
-    preference = {"email_enabled": email_enabled, "timezone": timezone}
+    preference = {"email_enabled": email_enabled, "timezone": timezone, "language": language}
     with transaction.atomic():
         if changed := {field: value for field, value in name.items() if value is not None}:
             User.objects.filter(pk=user.pk).update(**changed)

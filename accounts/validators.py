@@ -4,6 +4,7 @@ import re
 from functools import cache
 from zoneinfo import available_timezones
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 
 LINE = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
@@ -31,6 +32,17 @@ def validate_timezone(value: str) -> None:
             "“%(value)s” is not a time zone; use an IANA name such as Europe/Berlin.",
             code="timezone",
             params={"value": value[:64]},
+        )
+
+
+def validate_language(value: str) -> None:
+    """Not by `choices`: they would stand in a migration, and the languages differ from one installation to the next."""
+    codes = [code for code, _ in settings.LANGUAGES]
+    if value not in codes:
+        raise ValidationError(
+            "“%(value)s” is not a language that is offered; choose one of %(codes)s.",
+            code="language",
+            params={"value": value[:20], "codes": ", ".join(codes)},
         )
 
 

@@ -26,6 +26,7 @@ from accounts.forms import (
 from accounts.models import Preference, Token
 from accounts.throttle import admit_attempt, pair_key
 from accounts.unsubscribe import find_subscriber
+from languages.choosing import speak_to
 
 
 class SignInView(auth_views.LoginView):
@@ -63,6 +64,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
     form = preferences_form(request)
     if form.is_valid():
         services.update_profile(cast(User, request.user), **form.cleaned_data)
+        speak_to(request, form.cleaned_data.get("language", ""), is_api=False)  # the message is read on the next page
         messages.success(request, "Your preferences are saved.")
         return redirect("preferences")
     return preferences_page(request, form=form)
@@ -98,6 +100,7 @@ def preferences_form(request: HttpRequest, *, filled_in: bool = True) -> Prefere
         "last_name": user.last_name,
         "timezone": chosen.timezone,
         "email_enabled": chosen.email_enabled,
+        "language": chosen.language,
     }
     data = request.POST if filled_in and request.method == "POST" else None
     return PreferencesForm(data, initial=stored)

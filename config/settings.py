@@ -13,6 +13,7 @@ from kombu import Exchange, Queue
 from config import env as environment
 from config.logs import configure_logging
 from config.time_zones import host_lacks
+from languages.offered import ENGLISH, offered_languages
 from launcher import servers
 from launcher.errors import LauncherError
 
@@ -173,8 +174,10 @@ DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"]["OPTIONS"],
 }
 
-LANGUAGE_CODE = "en-us"
-USE_I18N = False
+LANGUAGE_CODE = ENGLISH
+LOCALE_PATHS = [BASE_DIR / "locale"]
+LANGUAGES = offered_languages(LOCALE_PATHS[0])
+USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "static/"

@@ -13,9 +13,12 @@ from rest_framework.test import APIClient
 
 from attachments import processing, scanning, thumbnailing
 from config import health
+from languages.catalogues import compile_catalogues
+from languages.offered import offered_languages
 from reminders import delivering, wake
 from tests.broker import quiet_broker
 from tests.factories import make_user
+from tests.german import TEXTS, write_catalogue
 from tests.mail_server import MailServer
 from tests.system_packages import pytest_runtest_setup  # noqa: F401 (a hook)
 from tests.tables import empty_tables
@@ -99,6 +102,19 @@ def api() -> Callable[[User | None], APIClient]:
         return client
 
     return client_of
+
+
+@pytest.fixture
+def german(settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """German is offered, too: its catalogue is compiled as at the start, with no program of gettext's on the PATH."""
+    locale_dir = tmp_path / "locale"
+    source = write_catalogue(locale_dir, TEXTS)
+    with monkeypatch.context() as context:
+        context.setenv("PATH", str(tmp_path))
+        compile_catalogues(locale_dir)
+    settings.LOCALE_PATHS = [locale_dir]
+    settings.LANGUAGES = offered_languages(locale_dir)
+    return source
 
 
 @pytest.fixture

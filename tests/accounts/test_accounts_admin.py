@@ -33,6 +33,17 @@ def test_a_token_can_be_revoked_but_neither_made_nor_changed(alice, admin):
     assert not Token.objects.exists()
 
 
+def test_the_language_is_chosen_where_there_is_a_choice(alice, admin, german, settings):
+    path = f"/admin/auth/user/{alice.pk}/change/"
+
+    with_choice = admin.get(path).text
+    settings.LANGUAGES = settings.LANGUAGES[:1]
+    without = admin.get(path).text
+
+    assert '<option value="de">Deutsch</option>' in with_choice
+    assert "preference-0-language" not in without
+
+
 def test_the_list_costs_the_same_for_many_tokens(alice, admin, django_assert_max_num_queries):
     for _ in range(20):
         create_token(alice)

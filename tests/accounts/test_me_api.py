@@ -22,6 +22,7 @@ def test_it_says_who_one_is_before_anything_was_chosen(alice, api, settings):
         "is_staff": False,
         "email_enabled": True,
         "timezone": settings.TIME_ZONE,
+        "language": "",
     }
     assert not Preference.objects.exists()
 
@@ -57,6 +58,25 @@ def test_an_empty_zone_is_the_services_own(alice, api, settings):
     assert patch(api, alice, timezone="").json()["timezone"] == settings.TIME_ZONE
 
 
+def test_the_language_is_one_of_those_that_are_offered(alice, api, german):
+    assert patch(api, alice, language="de").json()["language"] == "de"
+    assert patch(api, alice, timezone="Europe/Berlin").json()["language"] == "de"
+    assert patch(api, alice, language="").json()["language"] == ""
+
+
+def test_a_language_that_is_not_offered_is_one_error_that_says_what_is(alice, api):
+    response = patch(api, alice, language="de")
+
+    assert response.status_code == 400
+    assert response.json()["errors"] == [
+        {
+            "field": "language",
+            "detail": "“de” is not a language that is offered; choose one of en.",
+            "code": "language",
+        }
+    ]
+
+
 def test_address_rank_and_username_are_not_ones_own_to_change(alice, api):
     response = patch(api, alice, email="other@example.org", is_staff=True, username="root", id=1)
 
@@ -76,6 +96,12 @@ def test_address_rank_and_username_are_not_ones_own_to_change(alice, api):
         ("timezone", "UTC\0"),
         ("timezone", None),
         ("timezone", 0),
+        ("language", "tlh"),
+        ("language", "EN"),
+        ("language", "en\0"),
+        ("language", "e" * 21),
+        ("language", None),
+        ("language", 1),
         ("first_name", "a" * 151),
         ("first_name", "a\0b"),
         ("first_name", "a\nb"),

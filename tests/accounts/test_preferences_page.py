@@ -38,6 +38,25 @@ def test_what_is_sent_is_saved(alice, page):
     assert alice.preference.email_enabled is False
 
 
+def test_there_is_nothing_to_choose_where_one_language_is_offered(alice, page):
+    assert 'name="language"' not in page.get("/accounts/preferences/").text
+
+    save(page, language="de")
+
+    assert alice.preference.language == ""
+
+
+def test_a_language_is_chosen_under_its_own_name(alice, page, german):
+    before = page.get("/accounts/preferences/").text
+
+    response = save(page, language="de")
+
+    assert '<option value="de">Deutsch</option>' in before
+    assert response.status_code == 302
+    assert alice.preference.language == "de"
+    assert '<option value="de" selected>' in page.get("/accounts/preferences/").text
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
