@@ -7,6 +7,7 @@ from rest_framework.request import Request
 
 from accounts import services
 from accounts.models import Token
+from languages.choosing import speak_to
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -21,6 +22,7 @@ class BearerAuthentication(BaseAuthentication):
         if token is None:
             raise AuthenticationFailed("This token is malformed, unknown, expired or revoked.")
         services.record_token_use(token)
+        speak_to(request._request, token.language, is_api=True)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
