@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.authentication import BaseAuthentication
@@ -89,7 +90,7 @@ def owner_of(request: Request, *, username: str, password: str) -> User:
     except TooManyAttemptsError as error:
         raise Throttled(wait=error.retry_after, detail=str(error)) from error
     if user is None:
-        raise AuthenticationFailed("There is no active user with this username and password.")
+        raise AuthenticationFailed(gettext("There is no active user with this username and password."))
     return user
 
 

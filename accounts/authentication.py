@@ -1,6 +1,7 @@
 """`Authorization: Bearer tk_…`"""
 
 from django.contrib.auth.models import User
+from django.utils.translation import gettext
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -20,7 +21,7 @@ class BearerAuthentication(BaseAuthentication):
             return None
         token = services.find_token(text.strip())
         if token is None:
-            raise AuthenticationFailed("This token is malformed, unknown, expired or revoked.")
+            raise AuthenticationFailed(gettext("This token is malformed, unknown, expired or revoked."))
         services.record_token_use(token)
         speak_to(request._request, token.language, is_api=True)
         return token.user, token

@@ -4,6 +4,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from django.core.validators import ProhibitNullCharactersValidator
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -87,9 +88,11 @@ class InstantField(serializers.DateTimeField):
     """An RFC 3339 instant. One without an offset is refused: nobody could say when it is."""
 
     default_error_messages = {
-        "naive": "This time has no offset, so it is not clear when it is; write for example "
-        "2026-03-01T09:00:00+01:00 or 2026-03-01T08:00:00Z.",
-        "type": "Write the time as a text such as 2026-03-01T09:00:00+01:00.",
+        "naive": gettext_lazy(
+            "This time has no offset, so it is not clear when it is; write for example 2026-03-01T09:00:00+01:00 or "
+            "2026-03-01T08:00:00Z."
+        ),
+        "type": gettext_lazy("Write the time as a text such as 2026-03-01T09:00:00+01:00."),
     }
 
     def enforce_timezone(self, value: datetime) -> datetime:

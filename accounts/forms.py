@@ -8,6 +8,7 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.errors import TooManyAttemptsError
 from accounts.sign_in import check_credentials
@@ -19,6 +20,7 @@ class ThrottledAuthenticationForm(AuthenticationForm):
     """Django's sign-in form over check_credentials, which counts the attempts."""
 
     password = forms.CharField(
+        label=gettext_lazy("Password"),
         strip=False,
         max_length=4096,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
@@ -55,16 +57,16 @@ def with_throttled_status(response: HttpResponse, form: Any) -> HttpResponse:
 
 class PreferencesForm(forms.Form):
     first_name = forms.CharField(
-        max_length=150, required=False, validators=[validate_no_control_characters],
+        label=gettext_lazy("First name"), max_length=150, required=False, validators=[validate_no_control_characters],
         widget=forms.TextInput(attrs={"autocomplete": "given-name"}),
     )  # fmt: skip
     last_name = forms.CharField(
-        max_length=150, required=False, validators=[validate_no_control_characters],
+        label=gettext_lazy("Last name"), max_length=150, required=False, validators=[validate_no_control_characters],
         widget=forms.TextInput(attrs={"autocomplete": "family-name"}),
     )  # fmt: skip
-    timezone = forms.ChoiceField(label="Time zone", required=False, choices=lambda: timezone_choices())
-    language = forms.ChoiceField(required=False, choices=lambda: language_choices())
-    email_enabled = forms.BooleanField(label="Send me reminders by e-mail.", required=False)
+    timezone = forms.ChoiceField(label=gettext_lazy("Time zone"), required=False, choices=lambda: timezone_choices())
+    language = forms.ChoiceField(label=gettext_lazy("Language"), required=False, choices=lambda: language_choices())
+    email_enabled = forms.BooleanField(label=gettext_lazy("Send me reminders by e-mail."), required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Where one language is offered there is nothing to choose."""
@@ -75,7 +77,7 @@ class PreferencesForm(forms.Form):
 
 class TokenForm(forms.Form):
     name = forms.CharField(
-        label="What is the token for?",
+        label=gettext_lazy("What is the token for?"),
         max_length=100,
         required=False,
         validators=[validate_no_control_characters],
@@ -83,10 +85,10 @@ class TokenForm(forms.Form):
 
 
 def timezone_choices() -> list[tuple[str, str]]:
-    own = [("", f"The service's own ({settings.TIME_ZONE})")]
+    own = [("", gettext("The service's own (%(zone)s)") % {"zone": settings.TIME_ZONE})]
     return own + [(name, name.replace("_", " ")) for name in sorted(timezone_names())]
 
 
 def language_choices() -> list[tuple[str, str]]:
     """Each under its own name, which those can read who look for it."""
-    return [("", "The browser's, and English in mails"), *settings.LANGUAGES]
+    return [("", gettext("The browser's, and English in mails")), *settings.LANGUAGES]

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext
 from rest_framework import serializers
 
 from accounts.fields import InstantField, LanguageField, PlainTextField, StrictBooleanField, StringField, TimezoneField
@@ -29,9 +30,9 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
 
     def validate_expires_at(self, value: datetime | None) -> datetime | None:
         if value is not None and value <= timezone.now():
-            raise serializers.ValidationError("This must lie in the future.")
+            raise serializers.ValidationError(gettext("This must lie in the future."))
         if value is not None and value.year > 9000:
-            raise serializers.ValidationError("This must lie before the year 9000; leave it out for never.")
+            raise serializers.ValidationError(gettext("This must lie before the year 9000; leave it out for never."))
         return value
 
 

@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy
 
 LINE = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 """What a line may not hold, as the inside of a character class: control characters and line separators.
@@ -15,6 +16,9 @@ The separators too, because Python's email package takes them for line ends and 
 
 LINES = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
 """The same for a text of several lines, which may hold line ends and tabs."""
+
+IN_A_LINE = gettext_lazy("This may not contain the character %(code)s; write plain text on one line.")
+IN_LINES = gettext_lazy("This may not contain the character %(code)s; write plain text.")
 
 NO_ZONE = "Factory"
 """A name in the zone database that says that nobody has chosen one."""
@@ -29,7 +33,7 @@ def timezone_names() -> frozenset[str]:
 def validate_timezone(value: str) -> None:
     if value not in timezone_names():
         raise ValidationError(
-            "“%(value)s” is not a time zone; use an IANA name such as Europe/Berlin.",
+            gettext_lazy("“%(value)s” is not a time zone; use an IANA name such as Europe/Berlin."),
             code="timezone",
             params={"value": value[:64]},
         )
@@ -40,7 +44,7 @@ def validate_language(value: str) -> None:
     codes = [code for code, _ in settings.LANGUAGES]
     if value not in codes:
         raise ValidationError(
-            "“%(value)s” is not a language that is offered; choose one of %(codes)s.",
+            gettext_lazy("“%(value)s” is not a language that is offered; choose one of %(codes)s."),
             code="language",
             params={"value": value[:20], "codes": ", ".join(codes)},
         )
@@ -50,9 +54,9 @@ def validate_no_control_characters(value: str, *, multiline: bool = False) -> No
     found = re.search(f"[{LINES if multiline else LINE}]", value)
     if found:
         raise ValidationError(
-            "This may not contain the character %(code)s; write plain text%(where)s.",
+            IN_LINES if multiline else IN_A_LINE,
             code="control_character",
-            params={"code": f"U+{ord(found[0]):04X}", "where": "" if multiline else " on one line"},
+            params={"code": f"U+{ord(found[0]):04X}"},
         )
 
 

@@ -10,6 +10,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
@@ -51,7 +52,7 @@ class PasswordResetView(auth_views.PasswordResetView):
             admit_attempt(pair_key(f"reset {form.cleaned_data['email']}", address))
         except TooManyAttemptsError as error:
             form.retry_after = error.retry_after
-            form.add_error(None, "Too many mails for this address. Wait a minute, then try again.")
+            form.add_error(None, gettext("Too many mails for this address. Wait a minute, then try again."))
             return with_throttled_status(self.form_invalid(form), form)
         self.extra_email_context = {"public_url": settings.PUBLIC_URL}
         return super().form_valid(form)
@@ -65,7 +66,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         services.update_profile(cast(User, request.user), **form.cleaned_data)
         speak_to(request, form.cleaned_data.get("language", ""), is_api=False)  # the message is read on the next page
-        messages.success(request, "Your preferences are saved.")
+        messages.success(request, gettext("Your preferences are saved."))
         return redirect("preferences")
     return preferences_page(request, form=form)
 
@@ -87,7 +88,7 @@ def create_token(request: HttpRequest) -> HttpResponse:
 def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
     token = get_object_or_404(Token.objects.owned_by(request.user), pk=pk)
     services.revoke_token(token)
-    messages.success(request, f"{token} is revoked.")
+    messages.success(request, gettext("%(token)s is revoked.") % {"token": token})
     return redirect("preferences")
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
+from django.utils.translation import gettext, gettext_lazy
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
@@ -63,7 +64,7 @@ class TooLarge(APIException):
 class LengthRequired(APIException):
     status_code = status.HTTP_411_LENGTH_REQUIRED
     default_code = "length_required"
-    default_detail = "Send a Content-Length: a body without one is not read."
+    default_detail = gettext_lazy("Send a Content-Length: a body without one is not read.")
 
 
 class RangeNotSatisfiable(APIException):
@@ -71,7 +72,7 @@ class RangeNotSatisfiable(APIException):
     default_code = "range_not_satisfiable"
 
     def __init__(self, size: int) -> None:
-        super().__init__(f"The file has {size} bytes; nothing of it lies in that range.")
+        super().__init__(gettext("The file has %(size)s bytes; nothing of it lies in that range.") % {"size": size})
         self.content_range = f"bytes */{size}"
 
 
@@ -110,7 +111,7 @@ def may_change(user: User) -> bool:
 
 
 class MayChange(BasePermission):
-    message = "You need the permission to change attachments."
+    message = gettext_lazy("You need the permission to change attachments.")
 
     def has_permission(self, request: Request, view: Any) -> bool:
         return may_change(cast(User, request.user))
@@ -198,7 +199,9 @@ class AttachmentViewSet(
         """Fetch a small picture of it, `image/webp`. 404 if there is none: `thumbnailing` says why."""
         size = request.query_params.get("size") or Thumbnail.Size.SMALL
         if size not in Thumbnail.Size.values:
-            raise ValidationError({"size": f"Choose one of {', '.join(Thumbnail.Size.values)}."})
+            raise ValidationError(
+                {"size": gettext("Choose one of %(sizes)s.") % {"sizes": ", ".join(Thumbnail.Size.values)}}
+            )
         attachment = self._open_or_refuse()
         thumbnail = get_object_or_404(Thumbnail, attachment=attachment, size=size)
         return handed_out(
@@ -232,10 +235,15 @@ class AttachmentViewSet(
         if attachment.is_open:
             return attachment
         if attachment.is_quarantined:
-            raise PermissionDenied(f"It is quarantined: {attachment.reason}.", code="quarantined")
+            raise PermissionDenied(
+                gettext("It is quarantined: %(reason)s.") % {"reason": attachment.reason}, code="quarantined"
+            )
         if attachment.state == Attachment.State.FAILED:
-            raise Conflict(f"Its scan has failed: {attachment.reason}. Ask for another.", code="scan_failed")
-        raise Conflict("It has not been scanned yet.", code="not_scanned_yet")
+            raise Conflict(
+                gettext("Its scan has failed: %(reason)s. Ask for another.") % {"reason": attachment.reason},
+                code="scan_failed",
+            )
+        raise Conflict(gettext("It has not been scanned yet."), code="not_scanned_yet")
 
     def _answer(self, attachment: Attachment) -> Response:
         return Response(self.get_serializer(shown(Attachment.objects.all()).get(pk=attachment.pk)).data)
@@ -285,6 +293,6 @@ def handed_out(request: Request, **file: Any) -> HttpResponseBase:
     try:
         return download(request._request, **file)
     except StorageError as error:
-        raise StorageUnavailable("The stored file cannot be read. Try again later.") from error
+        raise StorageUnavailable(gettext("The stored file cannot be read. Try again later.")) from error
     except UnsatisfiableError as error:
         raise RangeNotSatisfiable(file["size"]) from error

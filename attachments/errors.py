@@ -1,11 +1,13 @@
 """What can be wrong with a wish about attachments. The docstrings are what people read."""
 
+from django.utils.translation import gettext
+
 
 class AttachmentError(Exception):
     """The base of all of these."""
 
     def __str__(self) -> str:
-        return str(self.args[0] if self.args else self.__doc__)
+        return str(self.args[0] if self.args else gettext(str(self.__doc__)))
 
 
 class FileTooLargeError(AttachmentError):

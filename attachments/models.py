@@ -13,6 +13,7 @@ from typing import Self
 from django.contrib.auth.models import User
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy
 
 from taskapp.models import Task
 from work.models import Leased
@@ -48,13 +49,13 @@ class Attachment(models.Model):
                      by services.release → ready.
         """
 
-        UPLOADED = "uploaded", "Uploaded, waits for the scan"
-        SCANNING = "scanning", "Scanning"
-        CLEAN = "clean", "Clean, waits for thumbnails"
-        READY = "ready", "Ready"
-        INFECTED = "infected", "Infected, quarantined"
-        UNSCANNABLE = "unscannable", "Not scannable, quarantined"
-        FAILED = "failed", "Scan failed"
+        UPLOADED = "uploaded", gettext_lazy("Uploaded, waits for the scan")
+        SCANNING = "scanning", gettext_lazy("Scanning")
+        CLEAN = "clean", gettext_lazy("Clean, waits for thumbnails")
+        READY = "ready", gettext_lazy("Ready")
+        INFECTED = "infected", gettext_lazy("Infected, quarantined")
+        UNSCANNABLE = "unscannable", gettext_lazy("Not scannable, quarantined")
+        FAILED = "failed", gettext_lazy("Scan failed")
 
     OPEN = (State.CLEAN, State.READY)
     """The file may be fetched."""
@@ -152,10 +153,10 @@ class Stage(Leased):
         failed   the same.
         """
 
-        QUEUED = "queued", "Queued"
-        LEASED = "leased", "In work"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
+        QUEUED = "queued", gettext_lazy("Queued")
+        LEASED = "leased", gettext_lazy("In work")
+        DONE = "done", gettext_lazy("Done")
+        FAILED = "failed", gettext_lazy("Failed")
 
     # DO_NOTHING here and below: the database deletes them along, after the attachment, which is the order of the locks.
     attachment = models.OneToOneField(Attachment, on_delete=models.DO_NOTHING, related_name="%(class)s")
@@ -207,10 +208,10 @@ class Scan(Stage):
 
     class Verdict(models.TextChoices):
         NONE = "", "None yet"
-        CLEAN = "clean", "Clean"
-        INFECTED = "infected", "Infected"
-        UNSCANNABLE = "unscannable", "Cannot be scanned"
-        SKIPPED = "skipped", "Not scanned (SCAN_POLICY=off)"
+        CLEAN = "clean", gettext_lazy("Clean")
+        INFECTED = "infected", gettext_lazy("Infected")
+        UNSCANNABLE = "unscannable", gettext_lazy("Cannot be scanned")
+        SKIPPED = "skipped", gettext_lazy("Not scanned (SCAN_POLICY=off)")
 
     verdict = models.CharField(max_length=20, choices=Verdict, blank=True, db_default="", default="")
     found = models.TextField(blank=True, db_default="", help_text="What the scanner calls what it has found.")
@@ -234,8 +235,8 @@ class Thumbnail(models.Model):
     """A small picture of an attachment, drawn by us, without its metadata."""
 
     class Size(models.TextChoices):
-        SMALL = "small", "Small"
-        LARGE = "large", "Large"
+        SMALL = "small", gettext_lazy("Small")
+        LARGE = "large", gettext_lazy("Large")
 
     attachment = models.ForeignKey(Attachment, on_delete=models.DO_NOTHING, related_name="thumbnails", db_index=False)
     size = models.CharField(max_length=10, choices=Size)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.utils.functional import cached_property
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
@@ -103,7 +104,7 @@ class UploadSerializer(serializers.Serializer[Any]):
     def validate_file(self, file: Any) -> Any:
         """Of several the form would give the last, and lose the others without a word."""
         if len(self.initial_data.getlist("file")) > 1:
-            raise serializers.ValidationError("Send one file at a time.", code="several")
+            raise serializers.ValidationError(gettext("Send one file at a time."), code="several")
         return file
 
 

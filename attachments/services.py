@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Sum
+from django.utils.translation import gettext
 
 from attachments import files
 from attachments.errors import (
@@ -57,7 +58,9 @@ def add_attachment(task: Task, *, upload: ReceivedFile, by: User) -> Attachment:
 def check_upload(task: Task, upload: ReceivedFile) -> None:
     """Whether the file is one that the task may have; AttachmentError with a sentence if not."""
     if upload.is_too_large:
-        raise FileTooLargeError(f"The file is larger than {in_megabytes(settings.ATTACHMENT_MAX_BYTES)}.")
+        raise FileTooLargeError(
+            gettext("The file is larger than %(size)s.") % {"size": in_megabytes(settings.ATTACHMENT_MAX_BYTES)}
+        )
     if upload.is_broken:
         raise StorageFailedError
     if not upload.size:
@@ -86,14 +89,23 @@ def check_room(task: Task, *, size: int) -> None:
     """Whether the task may have one more attachment, and its owner so many more bytes."""
     most = settings.ATTACHMENTS_PER_TASK
     if Attachment.objects.filter(task=task).present().count() >= most:
-        raise TooManyAttachmentsError(f"The task has {most} attachments, which is as many as it can have.")
+        raise TooManyAttachmentsError(
+            gettext("The task has %(most)s attachments, which is as many as it can have.") % {"most": most}
+        )
     used = Attachment.objects.filter(owner_id=task.owner_id).stored().aggregate(bytes=Sum("size"))["bytes"] or 0
     if used + size > settings.ATTACHMENT_QUOTA_BYTES:
-        raise QuotaExceededError(
-            f"The file has {in_megabytes(size)}; {in_megabytes(settings.ATTACHMENT_QUOTA_BYTES - used)} of your "
-            f"{in_megabytes(settings.ATTACHMENT_QUOTA_BYTES)} are left. Files of deleted tasks count until those are "
-            f"purged, {settings.TOMBSTONE_DAYS} days later."
-        )
+        raise QuotaExceededError(no_room(size=size, used=used))
+
+
+def no_room(*, size: int, used: int) -> str:
+    text = gettext(
+        "The file has %(size)s; %(left)s of your %(quota)s are left. Files of deleted tasks count until those are "
+        "purged, %(days)s days later."
+    )
+    return text % {
+        "size": in_megabytes(size), "left": in_megabytes(settings.ATTACHMENT_QUOTA_BYTES - used),
+        "quota": in_megabytes(settings.ATTACHMENT_QUOTA_BYTES), "days": settings.TOMBSTONE_DAYS,
+    }  # fmt: skip
 
 
 def delete_attachment(attachment: Attachment, *, by: User, reason: str = "", as_administrator: bool = False) -> None:
@@ -118,7 +130,7 @@ def release_attachment(attachment: Attachment, *, by: User, reason: str) -> None
     with transaction.atomic():
         stored = locked(attachment)
         if stored.state not in {*Attachment.QUARANTINED, State.FAILED}:
-            raise NotInThatStateError("It is not quarantined.")
+            raise NotInThatStateError(gettext("It is not quarantined."))
         words = f"released by {by.get_username()}: {reason}"
         Attachment.objects.filter(pk=stored.pk).update(
             state=State.READY, reason=words, history=noted("released", by=by.get_username(), reason=reason)
@@ -131,9 +143,9 @@ def rescan_attachment(attachment: Attachment, *, by: User, as_administrator: boo
     with transaction.atomic():
         stored = locked(attachment)
         if stored.is_quarantined and not as_administrator:
-            raise QuarantinedError("It is quarantined: only an administrator may have it scanned again.")
+            raise QuarantinedError(gettext("It is quarantined: only an administrator may have it scanned again."))
         if stored.state in {*Attachment.WAITING, State.CLEAN}:
-            raise NotInThatStateError("It is being processed already.")
+            raise NotInThatStateError(gettext("It is being processed already."))
         Attachment.objects.filter(pk=stored.pk).update(
             state=State.UPLOADED, reason="", history=noted("scan asked for", by=by.get_username())
         )
@@ -150,7 +162,7 @@ def locked(attachment: Attachment) -> Attachment:
     """The attachment as it is stored, and stays until the transaction ends. Before its stages, as everywhere."""
     stored = Attachment.objects.select_for_update(no_key=True).filter(pk=attachment.pk, deleted_at=None).first()
     if stored is None:
-        raise NotInThatStateError("It was deleted meanwhile.")
+        raise NotInThatStateError(gettext("It was deleted meanwhile."))
     return stored
 
 

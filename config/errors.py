@@ -6,6 +6,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.translation import gettext
 from django.views import defaults
 
 from config.problems import is_api, problem_page
@@ -15,7 +16,7 @@ COME_AGAIN_SECONDS = 5
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return (
-        problem_page(400, "The request cannot be understood.")
+        problem_page(400, gettext("The request cannot be understood."))
         if is_api(request)
         else defaults.bad_request(request, exception)
     )
@@ -23,13 +24,17 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     return (
-        problem_page(403, "This is not for you.") if is_api(request) else defaults.permission_denied(request, exception)
+        problem_page(403, gettext("This is not for you."))
+        if is_api(request)
+        else defaults.permission_denied(request, exception)
     )
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return (
-        problem_page(404, "There is nothing here.") if is_api(request) else defaults.page_not_found(request, exception)
+        problem_page(404, gettext("There is nothing here."))
+        if is_api(request)
+        else defaults.page_not_found(request, exception)
     )
 
 
@@ -38,7 +43,7 @@ def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
     if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
         return database_away(request)
     return (
-        problem_page(500, "Something broke on our side; the log has it.")
+        problem_page(500, gettext("Something broke on our side; the log has it."))
         if is_api(request)
         else defaults.server_error(request)
     )
@@ -49,8 +54,10 @@ def database_away(request: HttpRequest) -> HttpResponse:
     response = (
         problem_page(
             503,
-            "The database does not answer. Try again in a moment; nobody knows whether this request was carried out, "
-            "so look first, or repeat it with its Idempotency-Key.",
+            gettext(
+                "The database does not answer. Try again in a moment; nobody knows whether this request was carried "
+                "out, so look first, or repeat it with its Idempotency-Key."
+            ),
         )
         if is_api(request)
         else HttpResponse(render_to_string("503.html"), status=503)

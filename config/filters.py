@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter
@@ -23,9 +24,9 @@ class StrictFilterBackend(DjangoFilterBackend):  # type: ignore[misc]
         filters = set(filterset_class.base_filters if filterset_class else ())
         asked = set(request.query_params)
         if unknown := asked - filters - OF_EVERY_LIST - ({"search"} if can_be_searched(view) else set()):
-            raise ValidationError(dict.fromkeys(sorted(unknown), "There is no such filter."))
+            raise ValidationError(dict.fromkeys(sorted(unknown), gettext("There is no such filter.")))
         if len(request.query_params.get("search", "")) > LONGEST_SEARCH:
-            raise ValidationError({"search": f"Search for at most {LONGEST_SEARCH} characters."})
+            raise ValidationError({"search": too_long_a_search()})
         # A filterset is a form and takes as long as a statement, so there is none without a filter.
         return super().filter_queryset(request, queryset, view) if asked & filters else queryset
 
@@ -42,7 +43,8 @@ class StrictOrderingFilter(OrderingFilter):
         for term in asked:
             if term.removeprefix("-") not in allowed:
                 names = ", ".join(sorted(allowed))
-                raise ValidationError({self.ordering_param: f"“{term[:50]}” is none of {names}."})
+                text = gettext("“%(term)s” is none of %(names)s.") % {"term": term[:50], "names": names}
+                raise ValidationError({self.ordering_param: text})
         ordering = asked or list(self.get_default_ordering(view) or [])
         return ordering if {"id", "-id"} & set(ordering) else [*ordering, "-id"]
 
@@ -52,6 +54,10 @@ class StrictOrderingFilter(OrderingFilter):
         names = "|".join(name for name, _ in self.get_valid_fields(view.queryset, view))
         schema = {"type": "string", "pattern": f"^(-?({names})(,-?({names}))*)?$"}
         return [{**parameter, "schema": schema}]
+
+
+def too_long_a_search() -> str:
+    return gettext("Search for at most %(most)s characters.") % {"most": LONGEST_SEARCH}
 
 
 def is_list(view: Any) -> bool:

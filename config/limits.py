@@ -6,6 +6,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.common import CommonMiddleware
+from django.utils.translation import gettext
 
 from config.errors import not_found
 from config.problems import is_api, problem_page
@@ -28,12 +29,13 @@ class LimitsMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         most = most_bytes(request)
         if has_longer_body(request, most):
-            return refusal(request, 413, f"The body is larger than {most // 2**20} MB.")
+            text = gettext("The body is larger than %(most)s MB.") % {"most": most // 2**20}
+            return refusal(request, 413, text)
         if "\0" in request.path:
             return not_found(request, Http404())
         for name, values in [*request.GET.lists(), *((name, [text]) for name, text in request.COOKIES.items())]:
             if any("\0" in text for text in (name, *values)):
-                return refusal(request, 400, "NUL characters are not allowed.", field=name.replace("\0", ""))
+                return refusal(request, 400, gettext("NUL characters are not allowed."), field=name.replace("\0", ""))
         return self.get_response(request)
 
 

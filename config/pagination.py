@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils.translation import gettext, gettext_lazy
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
@@ -14,7 +15,7 @@ class Pages(PageNumberPagination):
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 200
-    invalid_page_message = "There is no page {page_number}."
+    invalid_page_message = gettext_lazy("There is no page {page_number}.")  # type: ignore[assignment]  # as DRF's own
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any] | None:
         try:
@@ -41,5 +42,5 @@ def whole_number(request: Request, name: str, *, default: int, largest: int) -> 
     text = request.query_params.get(name, str(default))
     number = int(text) if text.isdecimal() and len(text) <= len(str(largest)) else 0
     if not 1 <= number <= largest:
-        raise ValidationError({name: f"This must be a whole number from 1 to {largest}."})
+        raise ValidationError({name: gettext("This must be a whole number from 1 to %(most)s.") % {"most": largest}})
     return number

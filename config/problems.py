@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, JsonResponse
+from django.utils.translation import gettext, gettext_lazy
 from rest_framework import exceptions
 from rest_framework.exceptions import APIException, ErrorDetail, ParseError
 from rest_framework.parsers import JSONParser
@@ -22,7 +23,7 @@ from rest_framework.views import exception_handler
 
 PROBLEM = "application/problem+json"
 DEEPEST = 50
-TOO_DEEP = "The JSON is nested too deeply."
+TOO_DEEP = gettext_lazy("The JSON is nested too deeply.")
 LONGEST_DETAIL = 500
 """A message may quote what was sent, which may be megabytes."""
 
@@ -46,7 +47,7 @@ def check_content(data: Any) -> None:
         if not level:
             return
         if any(isinstance(value, str) and has_surrogate(value) for value in level):
-            raise ParseError("The JSON holds half a surrogate pair (\\ud800 to \\udfff), which is not text.")
+            raise ParseError(gettext("The JSON holds half a surrogate pair (\\ud800 to \\udfff), which is not text."))
         level = [inner for value in level for inner in parts_of(value)]
     raise ParseError(TOO_DEEP)
 
@@ -79,7 +80,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     if len(errors) == 1 and not errors[0]["field"]:
         response.data = problem(response.status_code, errors[0]["detail"])
     else:
-        response.data = problem(response.status_code, "See the errors of each field.", errors)
+        response.data = problem(response.status_code, gettext("See the errors of each field."), errors)
     if not is_page(context["request"]):
         response.content_type = PROBLEM
     return response

@@ -4,6 +4,7 @@ from typing import cast
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import status, viewsets
@@ -51,7 +52,7 @@ class ReminderViewSet(viewsets.ReadOnlyModelViewSet[Reminder]):
         """Cancel a reminder that has not gone out yet."""
         reminder = self.get_object()
         if not services.cancel_reminders(Reminder.objects.filter(pk=reminder.pk), by=cast(User, request.user)):
-            raise NotInThatState("Nothing of this reminder is waiting to go out.")
+            raise NotInThatState(gettext("Nothing of this reminder is waiting to go out."))
         reminder.refresh_from_db()
         return Response(self.get_serializer(reminder).data)
 
@@ -92,7 +93,7 @@ class DeliveryViewSet(viewsets.ReadOnlyModelViewSet[Delivery]):
         """Queue it again at once: failed, suppressed, or waiting for a later attempt."""
         delivery = self.get_object()
         if not services.retry_deliveries(Delivery.objects.filter(pk=delivery.pk), by=cast(User, request.user)):
-            raise NotInThatState("A delivery that is sent or in work cannot be retried.")
+            raise NotInThatState(gettext("A delivery that is sent or in work cannot be retried."))
         delivery.refresh_from_db()
         return Response(self.get_serializer(delivery).data)
 

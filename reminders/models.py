@@ -11,6 +11,7 @@ from typing import Self
 from django.contrib.auth.models import User
 from django.db import models
 from django.db.models.functions import Greatest, Now
+from django.utils.translation import gettext_lazy
 
 from attachments.models import Attachment
 from taskapp.models import Task
@@ -21,7 +22,7 @@ class ReminderRule(models.Model):
     """When to remind, relative to the due date, of all tasks, one owner's, or one task."""
 
     class Kind(models.TextChoices):
-        DUE_SOON = "due_soon", "Due soon"
+        DUE_SOON = "due_soon", gettext_lazy("Due soon")
 
     kind = models.CharField(max_length=20, choices=Kind, default=Kind.DUE_SOON)
     offset = models.DurationField(
@@ -89,9 +90,9 @@ class Reminder(models.Model):
         cancelled    planning.plan → planned, when the task wants it again.
         """
 
-        PLANNED = "planned", "Planned"
-        DISPATCHED = "dispatched", "Dispatched"
-        CANCELLED = "cancelled", "Cancelled"
+        PLANNED = "planned", gettext_lazy("Planned")
+        DISPATCHED = "dispatched", gettext_lazy("Dispatched")
+        CANCELLED = "cancelled", gettext_lazy("Cancelled")
 
     # Here and below: no index of its own where another begins with the same column, for each is one more to write.
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="reminders", db_index=False)
@@ -168,11 +169,11 @@ class Delivery(Leased):
         suppressed   planning.plan → queued, when the task wants it again; a person, by services.retry_deliveries.
         """
 
-        QUEUED = "queued", "Queued"
-        LEASED = "leased", "In work"
-        SENT = "sent", "Sent"
-        FAILED = "failed", "Failed"
-        SUPPRESSED = "suppressed", "Suppressed"
+        QUEUED = "queued", gettext_lazy("Queued")
+        LEASED = "leased", gettext_lazy("In work")
+        SENT = "sent", gettext_lazy("Sent")
+        FAILED = "failed", gettext_lazy("Failed")
+        SUPPRESSED = "suppressed", gettext_lazy("Suppressed")
 
     reminder = models.ForeignKey(
         Reminder, on_delete=models.CASCADE, related_name="deliveries", null=True, blank=True, db_index=False

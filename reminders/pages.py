@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from attachments.errors import AttachmentError
@@ -36,7 +37,9 @@ def task_page(request: HttpRequest, pk: int) -> HttpResponse:
     # What another was told, while the task was theirs, is between them and us.
     own = Prefetch("deliveries", queryset=Delivery.objects.owned_by(request.user))  # type: ignore[arg-type]
     reminders = Reminder.objects.filter(task=task).prefetch_related(own)[:REMINDERS_SHOWN]
-    due = describe_due(task.due_at, zone=task.timezone, all_day=task.all_day) if task.due_at else "no due date"
+    due = gettext("no due date")
+    if task.due_at:
+        due = describe_due(task.due_at, zone=task.timezone, all_day=task.all_day)
     attachments = Attachment.objects.filter(task=task).present().prefetch_related("thumbnails", own)
     context = {
         "task": task, "due": due, "reminders": reminders, "parked": breaker.why_open(EMAIL),
@@ -49,7 +52,7 @@ def add_file(request: HttpRequest, task: Task) -> None:
     """What is wrong with the file is said on the page that is shown next."""
     upload = request.FILES.get("file")
     if upload is None:
-        messages.error(request, "Choose a file.")
+        messages.error(request, gettext("Choose a file."))
         return
     try:
         add_attachment(task, upload=cast(ReceivedFile, upload), by=cast(User, request.user))

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from django_celery_results.models import TaskResult
 from django_filters import rest_framework as filters
@@ -52,7 +53,7 @@ COUNT = OpenApiParameter(
 class NothingToSkip(APIException):
     status_code = status.HTTP_409_CONFLICT
     default_code = "not_in_that_state"
-    default_detail = "It has no next run."
+    default_detail = gettext_lazy("It has no next run.")
 
 
 class ScheduleViewSet(viewsets.ModelViewSet[PeriodicTask]):
@@ -115,7 +116,7 @@ class ScheduleViewSet(viewsets.ModelViewSet[PeriodicTask]):
         schedule = self.get_object()
         key = request.headers.get("Idempotency-Key")
         if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
-            raise ValidationError({"Idempotency-Key": "This must be 1 to 255 printable ASCII characters."})
+            raise ValidationError({"Idempotency-Key": gettext("This must be 1 to 255 printable ASCII characters.")})
         (run,) = services.request_run([schedule], by=cast(User, request.user), key=key)
         context = {"jobs": jobs_with_results([run]), "request": request}
         return Response(RunSerializer(run, context=context).data, status=status.HTTP_202_ACCEPTED)
@@ -129,7 +130,7 @@ class ScheduleViewSet(viewsets.ModelViewSet[PeriodicTask]):
         serializer.is_valid(raise_exception=True)
         until = serializer.validated_data["until"]
         if until <= timezone.now():
-            raise ValidationError({"until": "This must lie in the future."})
+            raise ValidationError({"until": gettext("This must lie in the future.")})
         services.pause(schedule, until=until)
         return self._answer(schedule.pk)
 
@@ -155,11 +156,13 @@ class ScheduleViewSet(viewsets.ModelViewSet[PeriodicTask]):
     def next(self, request: Request, pk: str) -> Response:
         """The next moments at which it runs."""
         if unknown := set(request.query_params) - {"count", "format"}:
-            raise ValidationError(dict.fromkeys(sorted(unknown), "There is no such parameter."))
+            raise ValidationError(dict.fromkeys(sorted(unknown), gettext("There is no such parameter.")))
         text = request.query_params.get("count", "5")
         count = int(text) if text.isascii() and text.isdecimal() and len(text) <= 2 else 0
         if not 1 <= count <= MOST_MOMENTS:
-            raise ValidationError({"count": f"This must be a whole number from 1 to {MOST_MOMENTS}."})
+            raise ValidationError(
+                {"count": gettext("This must be a whole number from 1 to %(most)s.") % {"most": MOST_MOMENTS}}
+            )
         return Response(moments_as_json(outlook_of(self.get_object()).next_runs(count)))
 
     @extend_schema(request=PreviewSerializer, responses=PreviewedSerializer, operation_id="schedules_preview")
@@ -178,7 +181,7 @@ class ScheduleViewSet(viewsets.ModelViewSet[PeriodicTask]):
 
 
 def name_taken() -> ValidationError:
-    return ValidationError({"name": "Another schedule has this name."})
+    return ValidationError({"name": gettext("Another schedule has this name.")})
 
 
 def moments_as_json(moments: list[datetime]) -> Any:

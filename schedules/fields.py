@@ -4,6 +4,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils.translation import gettext_lazy
 from rest_framework import serializers
 
 from schedules.models import LONGEST_WINDOW
@@ -14,7 +15,7 @@ CONTROL_CHARACTERS = r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]"
 class TextField(serializers.CharField):
     """Text without control characters; of one line unless told otherwise."""
 
-    default_error_messages = {"control": "This may not contain control characters."}
+    default_error_messages = {"control": gettext_lazy("This may not contain control characters.")}
 
     def __init__(self, *, multiline: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -52,9 +53,11 @@ class MomentField(serializers.DateTimeField):
     """An RFC 3339 instant, with an offset."""
 
     default_error_messages = {
-        "naive": "This time has no offset, so it is not clear when it is; write for example "
-        "2026-03-01T09:00:00+01:00 or 2026-03-01T08:00:00Z.",
-        "type": "Write the time as a text such as 2026-03-01T09:00:00+01:00.",
+        "naive": gettext_lazy(
+            "This time has no offset, so it is not clear when it is; write for example 2026-03-01T09:00:00+01:00 or "
+            "2026-03-01T08:00:00Z."
+        ),
+        "type": gettext_lazy("Write the time as a text such as 2026-03-01T09:00:00+01:00."),
     }
 
     def enforce_timezone(self, value: datetime) -> datetime:

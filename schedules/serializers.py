@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from django_celery_beat.models import PERIOD_CHOICES, PeriodicTask
 from django_celery_results.models import TaskResult
 from rest_framework import serializers
@@ -152,7 +153,7 @@ class ScheduleSerializer(serializers.ModelSerializer[PeriodicTask]):
         if self.instance and attrs.get("enabled") and self._has_fired(before, after):
             found["enabled"] = outlook_of(self.instance).fired_already
         if after.name != before.name and PeriodicTask.objects.filter(name=after.name).exists():
-            found["name"] = "Another schedule has this name."
+            found["name"] = gettext("Another schedule has this name.")
         if found:
             raise serializers.ValidationError({name or "non_field_errors": text for name, text in found.items()})
         return {"before": before, "after": after, **{k: attrs[k] for k in ("description", "count") if k in attrs}}

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
@@ -208,7 +209,7 @@ def wanted_versions(request: Request, task: Task) -> set[int] | None:
 
 def valid_key(key: str) -> str:
     if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
-        raise ValidationError({"Idempotency-Key": "This must be 1 to 255 printable ASCII characters."})
+        raise ValidationError({"Idempotency-Key": gettext("This must be 1 to 255 printable ASCII characters.")})
     return key
 
 

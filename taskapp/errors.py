@@ -1,9 +1,11 @@
 """What can be wrong with a request about tasks. The docstring is the message; the edges make it HTTP."""
 
+from django.utils.translation import gettext
+
 
 class TaskError(Exception):
     def __str__(self) -> str:
-        return str(self.__doc__)
+        return gettext(str(self.__doc__))
 
 
 class KeyReusedError(TaskError):

@@ -10,6 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower, Now
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from accounts.validators import (
     validate_no_control_characters,
@@ -106,16 +107,16 @@ class Task(models.Model):
     class Status(models.TextChoices):
         """A person moves a task between these, in any direction."""
 
-        TODO = "todo", "To do"
-        IN_PROGRESS = "in_progress", "In progress"
-        BLOCKED = "blocked", "Blocked"
-        DONE = "done", "Done"
+        TODO = "todo", gettext_lazy("To do")
+        IN_PROGRESS = "in_progress", gettext_lazy("In progress")
+        BLOCKED = "blocked", gettext_lazy("Blocked")
+        DONE = "done", gettext_lazy("Done")
 
     class Priority(models.TextChoices):
-        LOW = "low", "Low"
-        MEDIUM = "medium", "Medium"
-        HIGH = "high", "High"
-        CRITICAL = "critical", "Critical"
+        LOW = "low", gettext_lazy("Low")
+        MEDIUM = "medium", gettext_lazy("Medium")
+        HIGH = "high", gettext_lazy("High")
+        CRITICAL = "critical", gettext_lazy("Critical")
 
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tasks")
     title = models.CharField(max_length=500, validators=[validate_no_control_characters])

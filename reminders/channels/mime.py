@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.dateformat import format as format_date
 from django.utils.encoding import punycode
+from django.utils.translation import gettext
 
 from reminders.channels.base import DeliveryError, DueSoon, InfectedFile, Message
 
@@ -55,9 +57,12 @@ def wording(message: Message) -> tuple[str, str, dict[str, Any]]:
     match message:
         case DueSoon():
             due = describe_due(message.due_at, zone=message.zone, all_day=message.all_day)
-            return f"Due {due}: {one_line(message.title)}", "due_soon", {"message": message, "due": due}
+            subject = gettext("Due %(due)s: %(title)s") % {"due": due, "title": one_line(message.title)}
+            return subject, "due_soon", {"message": message, "due": due}
         case InfectedFile():
-            subject = f"Quarantined: {one_line(message.file)}, a file of {one_line(message.title)}"
+            subject = gettext("Quarantined: %(file)s, a file of %(title)s") % {
+                "file": one_line(message.file), "title": one_line(message.title),
+            }  # fmt: skip
             return subject, "infected_file", {"message": message}
     raise TypeError(f"no wording for {type(message).__name__}")
 
@@ -67,8 +72,8 @@ def describe_due(due_at: datetime, *, zone: str, all_day: bool) -> str:
     local = due_at.astimezone(ZoneInfo(zone))
     if all_day:
         local = (due_at - timedelta(microseconds=1)).astimezone(ZoneInfo(zone))
-        return f"{local:%a} {local.day} {local:%b %Y}"
-    return f"{local:%a} {local.day} {local:%b %Y, %H:%M} ({zone})"
+        return format_date(local, gettext("D j M Y"))
+    return f"{format_date(local, gettext('D j M Y, H:i'))} ({zone})"
 
 
 def recipient(address: str) -> Address:
