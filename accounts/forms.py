@@ -5,15 +5,18 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth import forms as auth_forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
+from django.utils import translation
 from django.utils.translation import gettext, gettext_lazy
 
 from accounts.errors import TooManyAttemptsError
+from accounts.models import Preference
 from accounts.sign_in import check_credentials
 from accounts.validators import timezone_names, validate_no_control_characters
-from languages.choosing import is_choice
+from languages.choosing import is_choice, speaking
 
 
 class ThrottledAuthenticationForm(AuthenticationForm):
@@ -44,6 +47,18 @@ class ThrottledAuthenticationForm(AuthenticationForm):
 
 class ThrottledAdminAuthenticationForm(ThrottledAuthenticationForm, AdminAuthenticationForm):
     """The same for the admin, which lets in staff alone."""
+
+
+class PasswordResetForm(auth_forms.PasswordResetForm):
+    """Django's, but each mail is in the language of the one who gets it, if they have chosen one."""
+
+    def send_mail(
+        self, subject_template_name: str, email_template_name: str, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> None:
+        """Else in that of the request, which the recipient has probably made."""
+        chosen = Preference.language_of(context["user"]) if is_choice() else ""
+        with speaking(chosen or translation.get_language() or ""):
+            super().send_mail(subject_template_name, email_template_name, context, *args, **kwargs)
 
 
 def with_throttled_status(response: HttpResponse, form: Any) -> HttpResponse:

@@ -19,6 +19,7 @@ from accounts import services
 from accounts.client import client_address
 from accounts.errors import TooManyAttemptsError
 from accounts.forms import (
+    PasswordResetForm,
     PreferencesForm,
     ThrottledAuthenticationForm,
     TokenForm,
@@ -41,6 +42,7 @@ class SignInView(auth_views.LoginView):
 class PasswordResetView(auth_views.PasswordResetView):
     """Its mail links to PUBLIC_URL, not to the host that the request claims to be for."""
 
+    form_class = PasswordResetForm
     template_name = "accounts/password_reset.html"
     email_template_name = "accounts/password_reset_email.txt"
     subject_template_name = "accounts/password_reset_subject.txt"

@@ -41,8 +41,9 @@ began = time.process_time()
 for one in range(count):
     name = f"{{number}}-{{one}}"
     mail = compose(DueSoon(
-        to=f"owner{{one % 1000}}@example.org", message_id=f"<{{name}}@example.org>", title=f"task {{name}}",
-        description="", due_at=due, all_day=False, zone="UTC", task_url=f"{{settings.PUBLIC_URL}}/tasks/{{one}}/",
+        to=f"owner{{one % 1000}}@example.org", message_id=f"<{{name}}@example.org>", language="",
+        title=f"task {{name}}", description="", due_at=due, all_day=False, zone="UTC",
+        task_url=f"{{settings.PUBLIC_URL}}/tasks/{{one}}/",
         unsubscribe_url=f"{{settings.PUBLIC_URL}}/unsubscribe/?token=0123456789abcdef0123456789abcdef",
     ))
     smtp.sendmail("reminders@localhost", [str(mail["To"])], mail.as_bytes())

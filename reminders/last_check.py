@@ -1,8 +1,8 @@
 """The last check: whether a claimed delivery may go, and what it says, at the moment before it is handed over.
 
 One statement, `renew`, prolongs the lease, looks once more at the task, its owner and the reminder, and freezes what
-the message will say. A change that was committed before it is never announced: `suppress` lets the delivery rest, and
-the row says why.
+the message will say, and in which language. A change that was committed before it is never announced: `suppress` lets
+the delivery rest, and the row says why.
 """
 
 import json
@@ -67,7 +67,7 @@ RENEWED = f"""
                     THEN jsonb_build_object('title', task.title, 'file', attachment.name, 'found', attachment.reason)
                     ELSE jsonb_build_object('title', task.title, 'description', task.description,
                                             'due_at', task.due_at, 'all_day', task.all_day, 'zone', task.timezone)
-                    END AS content,
+                    END || jsonb_build_object('language', coalesce(preference.language, '')) AS content,
                CASE WHEN task.deleted_at IS NOT NULL THEN 'the task was deleted'
                     WHEN attachment.deleted_at IS NOT NULL THEN 'the file was deleted'
                     WHEN attachment.state <> 'infected' THEN 'the file is not quarantined any more'
@@ -169,14 +169,15 @@ class Letter:
 
     def message(self) -> Message:
         envelope: dict[str, Any] = {
+            "language": "",  # of content that was frozen before there were several
             "to": self.address, "message_id": self.message_id,
             "task_url": f"{settings.PUBLIC_URL}/tasks/{self.task_id}/",
             "unsubscribe_url": unsubscribe_url(self.recipient_id),
         }  # fmt: skip
         if "file" in self.content:
-            return InfectedFile(**envelope, **self.content)
-        content: dict[str, Any] = {**self.content, "due_at": datetime.fromisoformat(self.content["due_at"])}
-        return DueSoon(**envelope, **content)
+            return InfectedFile(**{**envelope, **self.content})
+        due_at = datetime.fromisoformat(self.content["due_at"])
+        return DueSoon(**{**envelope, **self.content, "due_at": due_at})
 
 
 def lease() -> timedelta:

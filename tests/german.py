@@ -15,6 +15,14 @@ TEXTS = {
     "Sign in": "Anmelden",
     "Your preferences are saved.": "Deine Einstellungen sind gespeichert.",
     "There is nothing here.": "Hier ist nichts.",
+    "Due %(due)s: %(title)s": "Fällig %(due)s: %(title)s",
+    "Due: %(due)s": "Fällig: %(due)s",
+    "Open the task": "Aufgabe öffnen",
+    "Quarantined: %(file)s, a file of %(title)s": "In Quarantäne: %(file)s, eine Datei von %(title)s",
+    "D j M Y": "D j. F Y",
+    "D j M Y, H:i": "D j. F Y, H:i",
+    "Choose a new password for Taskapp": "Ein neues Passwort für Taskapp",
+    "Choose it here:": "Wähle es hier:",
     "NUL characters are not allowed.": "NUL-Zeichen sind nicht erlaubt.",
 }
 """What the catalogue of the tests says. All else is English, as in a catalogue that lags behind."""

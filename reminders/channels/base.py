@@ -13,6 +13,8 @@ class Message:
     to: str
     message_id: str
     """RFC 5322 Message-ID with its angle brackets; the same on every attempt, so that a receiver can tell a repeat."""
+    language: str
+    """The code of the language that it is said in; empty: the service's own."""
     title: str
     task_url: str
     unsubscribe_url: str

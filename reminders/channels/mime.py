@@ -16,6 +16,7 @@ from django.utils.dateformat import format as format_date
 from django.utils.encoding import punycode
 from django.utils.translation import gettext
 
+from languages.choosing import speaking
 from reminders.channels.base import DeliveryError, DueSoon, InfectedFile, Message
 
 
@@ -35,7 +36,14 @@ POLICY = WholeLines(linesep="\r\n")
 
 
 def compose(message: Message) -> EmailMessage:
-    """The e-mail for a message. An address that cannot be written in a header is a permanent DeliveryError."""
+    """The e-mail for a message, in its language. An address that cannot be written in a header is a permanent
+    DeliveryError."""
+    with speaking(message.language):
+        return compose_here(message)
+
+
+def compose_here(message: Message) -> EmailMessage:
+    """The same in the language of this thread."""
     subject, template, context = wording(message)
     mail = EmailMessage(policy=POLICY)
     mail["Subject"] = subject

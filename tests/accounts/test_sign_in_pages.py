@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from accounts.models import Preference
+
 PASSWORD = "correct horse battery"
 
 
@@ -74,6 +76,25 @@ def test_an_unknown_address_gets_the_same_answer_and_no_mail(client, mailoutbox)
 
     assert "Look into your mail" in response.text
     assert mailoutbox == []
+
+
+@pytest.mark.parametrize(
+    ("header", "chosen", "subject"),
+    [
+        ("en", "de", "Ein neues Passwort für Taskapp"),  # the recipient's, whoever has asked
+        ("de", "en", "Choose a new password for Taskapp"),
+        ("de", "", "Ein neues Passwort für Taskapp"),  # the request's, where nothing was chosen
+        ("", "", "Choose a new password for Taskapp"),
+    ],
+)
+def test_the_mail_is_in_the_language_of_its_recipient(german, alice, client, mailoutbox, header, chosen, subject):
+    Preference.objects.create(user=alice, language=chosen)
+
+    client.post("/accounts/password_reset/", {"email": alice.email}, headers={"accept-language": header})
+
+    (mail,) = mailoutbox
+    assert mail.subject == subject
+    assert ("Wähle es hier:" in mail.body) == (subject != "Choose a new password for Taskapp")
 
 
 @pytest.mark.parametrize("link", ["/accounts/reset/x/y/", "/accounts/reset/MQ/set-password/"])

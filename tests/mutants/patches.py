@@ -26,6 +26,7 @@ SWEEP = "tests/reminders/test_sweep.py"
 CANARY = "tests/reminders/test_canary.py"
 WAKE = "tests/reminders/test_wake.py"
 DELETION = "tests/reminders/test_user_deletion.py"
+LANGUAGE = "tests/reminders/test_language.py"
 HEALTH = "tests/config/test_health.py"
 SCHEDULES = "tests/schedules"
 FILES = "tests/attachments"
@@ -645,5 +646,24 @@ PATCHES = [
         "a line that was committed is not rewritten", "tests/migrations.py",
         "set(lines_in(history())) - stands", "set()",
         "tests/production/test_migrations.py::test_a_line_that_was_committed_is_replaced_by_a_decision_alone",
+    ),
+    # Languages
+    Patch(
+        "a job speaks the language of its recipient", "reminders/channels/mime.py",
+        "    with speaking(message.language):\n        return compose_here(message)\n",
+        "    return compose_here(message)\n",
+        f"{LANGUAGE}::test_each_recipient_is_told_in_their_own_language",
+    ),
+    Patch(
+        "frozen content keeps its language", "reminders/last_check.py",
+        "content = CASE WHEN delivery.unknown_outcome THEN delivery.content ELSE checked.content END",
+        "content = CASE WHEN delivery.unknown_outcome THEN delivery.content || jsonb_build_object("
+        "'language', checked.content -> 'language') ELSE checked.content END",
+        f"{LANGUAGE}::test_a_repeat_after_an_unknown_outcome_keeps_its_language",
+    ),
+    Patch(
+        "one language costs no statement", "config/language.py",
+        "if is_choice() and is_choice_of_person(request)", "if is_choice_of_person(request)",
+        "tests/config/test_language.py::test_where_one_language_is_offered_it_costs_no_statement_and_nothing_varies",
     ),
 ]  # fmt: skip

@@ -12,6 +12,7 @@ def message() -> DueSoon:
     return DueSoon(
         to="alice@example.org",
         message_id="<0b7d24bb-764f-4b7a-be95-2af6beda8ad4@tasks.example.org>",
+        language="",
         title="Pay the rent",
         description="To the landlord.\n.A line that begins with a dot.\n<b>& not HTML</b>",
         due_at=datetime(2026, 3, 29, 15, 30, tzinfo=UTC),
