@@ -2,7 +2,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-slow mutants chaos bench check licences lock
+.PHONY: help run install test test-slow mutants chaos bench check licences messages lock
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,9 @@ check: install ## Lint, format, types, import contract, migrations, schema, lice
 	check "pins (pip)" python -m pip install --dry-run --no-index --no-deps --disable-pip-version-check --quiet \
 	    -r requirements.in -r requirements-s3.in -r requirements-dev.in; \
 	test -z "$$failed"
+
+messages: install ## Bring the translations up to date with the texts in the code; NEW=de begins one
+	@.venv/bin/python -m languages.messages $(NEW)
 
 lock: ## Turn the requirements*.in files into the hashed pins beside them (needs uv)
 	@for name in requirements requirements-embedded requirements-s3 requirements-dev; do \

@@ -23,6 +23,13 @@ TEXTS = {
     "D j M Y, H:i": "D j. F Y, H:i",
     "Choose a new password for Taskapp": "Ein neues Passwort für Taskapp",
     "Choose it here:": "Wähle es hier:",
+    "There is another tag of this name.": "Es gibt schon ein anderes Tag mit diesem Namen.",
+    "“%(value)s” is not a time zone; use an IANA name such as Europe/Berlin.": "„%(value)s“ ist keine Zeitzone.",
+    "See the errors of each field.": "Siehe die Fehler der einzelnen Felder.",
+    "Away for a moment": "Kurz nicht da",
+    "To do": "Zu tun",
+    "Low": "Niedrig",
+    "due: %(due)s": "fällig: %(due)s",
     "NUL characters are not allowed.": "NUL-Zeichen sind nicht erlaubt.",
 }
 """What the catalogue of the tests says. All else is English, as in a catalogue that lags behind."""

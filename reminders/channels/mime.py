@@ -81,7 +81,8 @@ def describe_due(due_at: datetime, *, zone: str, all_day: bool) -> str:
     if all_day:
         local = (due_at - timedelta(microseconds=1)).astimezone(ZoneInfo(zone))
         return format_date(local, gettext("D j M Y"))
-    return f"{format_date(local, gettext('D j M Y, H:i'))} ({zone})"
+    moment = format_date(local, gettext("D j M Y, H:i"))
+    return f"{moment} ({zone})"
 
 
 def recipient(address: str) -> Address:

@@ -1,5 +1,7 @@
 """Pages and the API answer in a language, say which, and pay next to nothing to know it."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
@@ -10,6 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Preference
 from accounts.services import create_token
+from taskapp.models import Tag
 from tests.factories import make_attachment, make_task
 
 PAGE = "/accounts/preferences/"
@@ -81,6 +84,49 @@ def test_an_error_of_the_api_speaks_it_too(german, program):
     assert program.patch(ME, {"first_name": 5}).json()["errors"][0]["detail"] == "Kein gültiger String."
 
 
+@pytest.mark.django_db
+def test_a_page_is_in_german(german, client):
+    response = client.get("/accounts/login/", headers={"accept-language": "de"})
+
+    assert '<html lang="de">' in response.text
+    assert "<h1>Anmelden</h1>" in response.text
+
+
+def test_a_page_says_what_is_stored_as_a_value_in_german(german, browser, german_speaker):
+    task = make_task(german_speaker, due_at=datetime(2030, 5, 1, 8, tzinfo=UTC), priority="low")
+
+    text = browser.get(f"/tasks/{task.pk}/").text
+
+    assert "Zu tun · Niedrig ·" in text
+    assert "fällig: Mi 1. Mai 2030, 08:00 (UTC)" in text
+
+
+def test_a_problem_of_the_api_is_in_german(german, program):
+    """What a validator says with a value in it, and around it what the handler says; codes and names stay."""
+    problem = program.patch(ME, {"timezone": "Mars/Olympus"}).json()
+
+    assert (problem["title"], problem["detail"]) == ("Bad Request", "Siehe die Fehler der einzelnen Felder.")
+    assert problem["errors"] == [
+        {"field": "timezone", "detail": "„Mars/Olympus“ ist keine Zeitzone.", "code": "timezone"}
+    ]
+
+
+@pytest.mark.django_db
+def test_an_unknown_path_of_the_api_is_answered_as_the_request_asks(german, client):
+    problem = client.get("/api/v1/no/such/thing", headers={"accept-language": "de"}).json()
+
+    assert problem["detail"] == "Hier ist nichts."
+
+
+def test_an_error_whose_docstring_is_its_message_is_in_german(german, program, german_speaker):
+    Tag.objects.create(owner=german_speaker, name="home")
+    other = Tag.objects.create(owner=german_speaker, name="work")
+
+    problem = program.patch(f"/api/v1/tags/{other.pk}/", {"name": "home"}).json()
+
+    assert problem["errors"][0]["detail"] == "Es gibt schon ein anderes Tag mit diesem Namen."
+
+
 @pytest.mark.parametrize("path", ["/api/v1/tasks/?search=%00", "/?x=%00"])
 @pytest.mark.django_db
 def test_what_is_refused_unseen_speaks_as_the_request_asks(german, client, path):
@@ -88,6 +134,18 @@ def test_what_is_refused_unseen_speaks_as_the_request_asks(german, client, path)
 
     assert response.status_code == 400
     assert response["Content-Language"] == "de"
+    assert "NUL-Zeichen sind nicht erlaubt." in response.text
+
+
+def test_while_the_database_is_away_it_is_said_as_the_request_asks(wire, german, alice):
+    client = Client(raise_request_exception=False)
+    client.force_login(alice)
+    wire.break_after(1, is_carried_out=False)
+
+    response = client.get("/", headers={"accept-language": "de"})
+
+    assert response.status_code == 503
+    assert "<h1>Kurz nicht da</h1>" in response.text
 
 
 @pytest.mark.parametrize("header", ["de;q=x", ";;;", "de;q=1;q=2", "x" * 100_000, "\xff", "de-" * 5000, "../../etc"])
