@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerView
 from rest_framework.routers import DefaultRouter
 
 from accounts.api import MeView, TokenViewSet
@@ -12,6 +12,7 @@ from config import health, time_zones
 from config.errors import bad_request, not_found, permission_denied, server_error
 from config.home import home
 from config.metrics import metrics
+from config.schema_view import SchemaView
 from launcher.version import __version__
 from reminders.api import DeliveryViewSet, ReminderViewSet
 from reminders.outbox import outbox, outbox_message
@@ -40,7 +41,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include(api.urls)),
     path("api/v1/me/", MeView.as_view(), name="me"),
-    path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v1/schema/", SchemaView.as_view(), name="schema"),
     path("api/v1/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("healthz", health.healthz),
     path("healthz/reminders", health.healthz_reminders, name="healthz-reminders"),

@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
+from django.utils.translation import trans_real
 from rest_framework.test import APIClient
 
 from accounts.models import Preference
@@ -206,3 +207,12 @@ def test_a_choice_is_confirmed_in_the_language_that_was_chosen(german, bob, clie
     response = client.post(PAGE, wish, follow=True)
 
     assert response["Content-Language"] == "de"
+
+
+@pytest.mark.django_db
+def test_nobody_fills_the_memory_with_languages_that_do_not_exist(german, client):
+    """Django keeps what it has loaded for each code that it was ever told to speak."""
+    for path in ["/api/v1/schema/", "/api/v1/docs/", "/accounts/login/"]:
+        client.get(path, {"lang": "tlh"}, headers={"accept-language": "tlh"})
+
+    assert "tlh" not in trans_real._translations
