@@ -16,15 +16,17 @@ EMPTY = f"""
 DO $$
 DECLARE
     name regclass;
-    is_empty boolean := false;
+    deleted bigint;
+    others bigint := 1;
 BEGIN
-    WHILE NOT is_empty LOOP
-        is_empty := true;
+    WHILE others > 0 LOOP
+        others := 0;
         FOR name IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
                        AND relname <> ALL (ARRAY{KEPT})
         LOOP
             EXECUTE format('DELETE FROM %s WHERE EXISTS (SELECT FROM %s)', name, name);
-            is_empty := is_empty AND NOT FOUND;
+            GET DIAGNOSTICS deleted = ROW_COUNT;
+            others := others + deleted;
         END LOOP;
     END LOOP;
 END

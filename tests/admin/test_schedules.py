@@ -364,7 +364,7 @@ def test_a_schedule_that_has_run_once_is_not_enabled_again_from_an_old_page(admi
         ({"day_of_month": "31", "month_of_year": "2"}, "day_of_month", "never comes"),
         ({"timezone": "Mars/Phobos"}, "timezone", "valid choice"),
         ({"timezone": ""}, "timezone", "required"),
-        ({"timezone": "localtime"}, "timezone", "is not a zone"),
+        ({"timezone": "localtime"}, "timezone", "is not one of the available choices"),
     ],
 )
 def test_a_crontab_that_cannot_be_is_refused(admin, nightly, sent, field, text):
