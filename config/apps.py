@@ -14,4 +14,4 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         """The first line of a process's log: what it is."""
         if is_service_process():
-            structlog.get_logger("config").info("starting", version=__version__, time_zones=time_zones.in_words())
+            structlog.get_logger("config").info("starting", version=__version__, time_zones=time_zones.version())

@@ -122,7 +122,9 @@ def ask_database(question: Callable[[], list[Check]]) -> list[Check]:
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
     """Alive: this process answers, and says which version it is and by which rules it reckons. Touches nothing."""
-    return HttpResponse(f"ok\nTaskapp {__version__}\n{time_zones.in_words()}\n", content_type="text/plain")
+    return HttpResponse(
+        f"ok\nTaskapp {__version__}\n{time_zones.in_words(timezone.now().date())}\n", content_type="text/plain"
+    )
 
 
 @never_cache

@@ -57,10 +57,9 @@ def warning(version: str, today: date) -> str:
     return f"the time zone data ({version}) is more than a year old; upgrade Taskapp, or the package tzdata"
 
 
-def in_words() -> str:
-    """For /healthz and the admin: tzdata 2026.6 (28 October 2026)."""
-    released = released_on(version())
-    return f"tzdata {version()} ({released.day} {released:%B %Y})"
+def in_words(today: date) -> str:
+    """Version and age, for /healthz and the admin: tzdata 2026.6, 30 days old."""
+    return f"tzdata {version()}, {max((today - released_on(version())).days, 0)} days old"
 
 
 def host_lacks(zone: str, *, rules: Path = HOST_RULES) -> bool:

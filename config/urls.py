@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+from django.utils import timezone
 from drf_spectacular.views import SpectacularSwaggerView
 from rest_framework.routers import DefaultRouter
 
@@ -54,5 +55,7 @@ handler400, handler403, handler404, handler500 = (
 )
 
 admin.site.site_header = admin.site.site_title = "Taskapp"
-admin.site.site_footer = f"Taskapp {__version__}, {time_zones.in_words()}"  # type: ignore[attr-defined]
+admin.site.site_footer = lambda: (  # type: ignore[attr-defined]
+    f"Taskapp {__version__}, {time_zones.in_words(timezone.now().date())}"
+)
 admin.site.site_url = settings.PUBLIC_URL + "/"

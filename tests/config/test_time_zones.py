@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
 from config import time_zones
 from config.time_zones import host_lacks, released_on, version, warning
@@ -105,8 +106,12 @@ def test_sessions_are_in_utc():
         assert cursor.fetchone() == ("UTC",)
 
 
+def pinned_versions() -> list[str]:
+    return re.findall(r"^tzdata==(\S+)", (CHECKOUT / "requirements.txt").read_text(), re.MULTILINE)
+
+
 def test_it_is_known_when_the_pinned_release_came_out():
-    (pinned,) = re.findall(r"^tzdata==(\S+)", (CHECKOUT / "requirements.txt").read_text(), re.MULTILINE)
+    (pinned,) = pinned_versions()
 
     assert pinned in time_zones.RELEASED_ON
 
@@ -126,8 +131,18 @@ def test_rules_older_than_a_year_are_warned_of(rules, today, is_old):
     assert bool(warning(rules, today)) is is_old
 
 
+def in_words() -> str:
+    return time_zones.in_words(timezone.now().date())
+
+
+def test_the_age_of_the_rules_is_told_in_days():
+    (pinned,) = pinned_versions()
+
+    assert time_zones.in_words(time_zones.RELEASED_ON[pinned] + timedelta(days=30)) == f"tzdata {pinned}, 30 days old"
+
+
 def test_health_says_the_version_and_the_rules(client):
-    assert client.get("/healthz").text.splitlines() == ["ok", f"Taskapp {__version__}", time_zones.in_words()]
+    assert client.get("/healthz").text.splitlines() == ["ok", f"Taskapp {__version__}", in_words()]
 
 
 @pytest.mark.django_db
@@ -145,7 +160,7 @@ def test_the_admin_says_both_on_each_page(client, staff):
 
     page = client.get("/admin/").text
 
-    assert f"Taskapp {__version__}, {time_zones.in_words()}" in page
+    assert f"Taskapp {__version__}, {in_words()}" in page
 
 
 @pytest.mark.django_db

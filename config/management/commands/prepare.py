@@ -42,7 +42,7 @@ class Command(BaseCommand):
         TimeZoneRules.objects.update_or_create(pk=1, defaults={"version": version, "applied_at": clock()})
         if moved:
             which = "1 due date follows" if moved == 1 else f"{moved} due dates follow"
-            self.stdout.write(f"{which} the time zone rules of {time_zones.in_words()}.")
+            self.stdout.write(f"{which} the time zone rules of tzdata {version}.")
 
 
 def administrator() -> str:

@@ -22,12 +22,13 @@ class Command(BaseCommand):
     help = "Show the copies of the time zone rules on this machine, and which one is used."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        today = timezone.now().date()
         ours = time_zones.packaged_offsets()
-        self.stdout.write(f"used      {time_zones.in_words()}: {len(ours)} zones, in {time_zones.RULES}")
+        self.stdout.write(f"used      {time_zones.in_words(today)}: {len(ours)} zones, in {time_zones.RULES}")
         if host := time_zones.host_version():
             self.stdout.write(f"not used  the host's, {host}: {compared(ours, time_zones.host_offsets())}")
         self.stdout.write(f"not used  PostgreSQL's own, of no stated release: {compared(ours, postgresql_offsets())}")
-        if old := time_zones.warning(time_zones.version(), timezone.now().date()):
+        if old := time_zones.warning(time_zones.version(), today):
             self.stdout.write(self.style.WARNING(f"Warning: {old}."))
 
 
