@@ -59,7 +59,8 @@ def warning(version: str, today: date) -> str:
 
 def in_words(today: date) -> str:
     """Version and age, for /healthz and the admin: tzdata 2026.6, 30 days old."""
-    return f"tzdata {version()}, {max((today - released_on(version())).days, 0)} days old"
+    released = RELEASED_ON.get(version())
+    return f"tzdata {version()}, {f'{(today - released).days} days old' if released else 'of unknown age'}"
 
 
 def host_lacks(zone: str, *, rules: Path = HOST_RULES) -> bool:

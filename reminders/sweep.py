@@ -57,8 +57,6 @@ def send_due_soon(*, budget: float = BUDGET_SECONDS) -> Counts:
     end, idle = monotonic() + budget, 0
     while monotonic() < end:
         done = {**unless_crossed(planning.plan), **unless_crossed(dispatch), **unless_crossed(tell)}
-        if not any(done.values()) and unless_crossed(reckon_what_was_meant).get("reckoned"):
-            continue  # last, and a batch at a time: it makes nobody wait
         idle = 0 if any(done.values()) else idle + 1
         if idle == 2 or (idle and not RuleChange.objects.exists()):
             break
@@ -68,6 +66,7 @@ def send_due_soon(*, budget: float = BUDGET_SECONDS) -> Counts:
             counts["rung"] += ring_for_deliveries()
     if not counts["rung"]:
         counts["rung"] = ring_for_deliveries()
+    unless_crossed(reckon_what_was_meant)
     return counts
 
 
@@ -88,6 +87,7 @@ def end_waits_of_another_clock() -> None:
 
 
 def reckon_what_was_meant() -> Counts:
+    """One batch in a run, when all else is done: nobody waits for it."""
     return {"reckoned": fill_due_local()}
 
 

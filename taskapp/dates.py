@@ -5,6 +5,7 @@ What was meant is a local text (`Task.due_local`): a wall time, 2026-12-01T09:00
 government changes them. Where the zone is unknown the instant itself was meant: 2026-12-01T08:00:00Z.
 """
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,9 @@ LATEST_DUE = datetime(9000, 1, 1, tzinfo=UTC)
 
 LARGEST_CHANGE = timedelta(hours=3)
 """By how much a change of a zone's rules moves its midnight: an hour as a rule."""
+
+FARTHEST = timedelta(hours=26)
+"""From one side of the date line to the other: Samoa left out a day in 2011."""
 
 
 def midday(day: date, zone: str) -> datetime:
@@ -39,6 +43,12 @@ def day_that_ends(moment: datetime, zone: str) -> date:
     return day_of(moment - timedelta(microseconds=1), zone)
 
 
+def day_meant(local: str, due_at: datetime, zone: str) -> date:
+    """The day of an all-day due date: what is kept of it, or what its instant says."""
+    kept = re.fullmatch(r"\d{4}-\d\d-\d\d", local)
+    return date.fromisoformat(local) if kept and instants_of(local, zone) else day_that_ends(due_at, zone)
+
+
 def known_zone(name: str) -> ZoneInfo | None:
     """The zone of that name; None if there is none, which only SQL can bring into a task."""
     try:
@@ -60,31 +70,48 @@ def local_of(due_at: datetime, zone: str, *, all_day: bool) -> str:
 
 
 def instants_of(local: str, zone: str) -> tuple[datetime, ...]:
-    """The UTC instants that a local text can mean: two where clocks are set back, usually one, none without a zone.
+    """The UTC instants that a local text can mean: two where clocks are set back, else one.
 
-    In a gap the first is reckoned with the offset from before it, which is the later of the two.
+    In a gap it is reckoned with the offset from before it. There is none where the zone is unknown or the text is no
+    time, both of which only SQL can write.
     """
     known = known_zone(zone)
-    if known is None:
+    if known is None or local.endswith("Z"):
         return ()
-    if "T" not in local:
-        return (end_of_day(date.fromisoformat(local), zone),)
-    wall = datetime.fromisoformat(local).replace(tzinfo=known)
-    return wall.astimezone(UTC), wall.replace(fold=1).astimezone(UTC)
+    try:
+        if "T" not in local:
+            return (end_of_day(date.fromisoformat(local), zone),)
+        wall = datetime.fromisoformat(local).replace(tzinfo=known)
+        first, second = wall.astimezone(UTC), wall.replace(fold=1).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return ()
+    return (first, second) if second > first else (first,)
 
 
 def settled_local(local: str, due_at: datetime, zone: str, *, all_day: bool) -> str:
-    """The local text if the instant is one that it can mean, else what the instant means by itself."""
-    is_of_this_kind = ("T" in local) != all_day
-    if local and is_of_this_kind and not local.endswith("Z") and due_at in instants_of(local, zone):
+    """The local text if the instant is one that it can mean, else what the instant means by itself.
+
+    The date of an all-day task is kept also where older rules have put its end some hours off.
+    """
+    instants = instants_of(local, zone)
+    if all_day and "T" not in local and any(abs(each - due_at) <= LARGEST_CHANGE for each in instants):
+        return local
+    if not all_day and "T" in local and due_at in instants:
         return local
     return local_of(due_at, zone, all_day=all_day)
 
 
 def instant_by_rules(local: str, due_at: datetime, zone: str) -> datetime:
-    """The instant that a local text means by the rules of today: `due_at` itself if it is still one of those."""
-    instants = () if local.endswith("Z") else instants_of(local, zone)
-    return due_at if due_at in instants or not instants else instants[0]
+    """The instant that a local text means by the rules of today: `due_at` itself if it is still one of those.
+
+    No rules move a due date by more than a day, nor out of the calendar: a text that would does not belong to it.
+    """
+    instants = instants_of(local, zone)
+    if not instants or due_at in instants:
+        return due_at
+    right = instants[0]
+    is_likely = abs(right - due_at) <= FARTHEST and EARLIEST_DUE <= right < LATEST_DUE
+    return right if is_likely else due_at
 
 
 def local_under_older_rules(due_at: datetime, zone: str, *, all_day: bool) -> str:

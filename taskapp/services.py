@@ -9,7 +9,15 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from taskapp.dates import EARLIEST_DUE, LATEST_DUE, day_of, day_that_ends, end_of_day, local_of, settled_local
+from taskapp.dates import (
+    EARLIEST_DUE,
+    LATEST_DUE,
+    day_meant,
+    day_of,
+    end_of_day,
+    local_under_older_rules,
+    settled_local,
+)
 from taskapp.errors import DueDateOutOfRangeError, KeyReusedError, TagExistsError, TaskChangedError
 from taskapp.models import IdempotencyKey, Tag, Task, TaskQuerySet
 from work.failpoints import reached
@@ -133,7 +141,7 @@ def with_due_date_settled(stored: Task, fields: dict[str, Any]) -> dict[str, Any
     if not all_day:
         return {**fields, "due_local": settled_local(stored.due_local, due_at, zone, all_day=False)}
     is_as_stored = stored.all_day and due_at == stored.due_at
-    day = day_that_ends(due_at, stored.timezone) if is_as_stored else day_of(due_at, zone)
+    day = day_meant(stored.due_local, due_at, stored.timezone) if is_as_stored else day_of(due_at, zone)
     due_at = end_of_day(day, zone)
     if not due_at < LATEST_DUE:
         raise DueDateOutOfRangeError
@@ -151,7 +159,9 @@ def fill_due_local(*, limit: int = 5_000) -> int:
     if not found:
         return 0
     ids, instants, zones, _ = zip(*found, strict=True)
-    locals_ = [local_of(cast(datetime, due_at), zone, all_day=all_day) for _, due_at, zone, all_day in found]
+    locals_ = [
+        local_under_older_rules(cast(datetime, due_at), zone, all_day=all_day) for _, due_at, zone, all_day in found
+    ]
     with connection.cursor() as cursor:
         cursor.execute(WRITE_DUE_LOCAL, {
             "ids": list(ids), "instants": list(instants), "zones": list(zones), "locals": locals_,

@@ -40,7 +40,8 @@ def down(client) -> list[str]:
     assert response.status_code == (503 if answer["down"] else 200)
     assert answer["status"] == ("down" if answer["down"] else "ok")
     assert list(answer["checks"]) == PROMISE
-    not_ok = [name for name, detail in answer["checks"].items() if detail != "ok" and "unknown while" not in detail]
+    told = {name: detail for name, detail in answer["checks"].items() if name != "time zones"}  # which only warns
+    not_ok = [name for name, detail in told.items() if detail != "ok" and "unknown while" not in detail]
     assert not_ok == answer["down"]
     return answer["down"]
 

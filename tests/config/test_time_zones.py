@@ -14,14 +14,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.core.management import call_command
 from django.db import connection
-from django.utils import timezone
 
 from config import time_zones
 from config.time_zones import host_lacks, released_on, version, warning
 from launcher.version import __version__
 
 CHECKOUT = Path(__file__).parents[2]
-ROOMS = ["work", "accounts", "taskapp", "attachments", "reminders", "schedules", "config"]
+ROOMS = ["languages", "work", "accounts", "taskapp", "attachments", "reminders", "schedules", "config"]
 
 SAMPLES = [datetime(2024, 1, 1, 0, 30, tzinfo=UTC) + number * timedelta(days=3, hours=7) for number in range(780)]
 """From 2024 to 2030, at all hours."""
@@ -131,8 +130,7 @@ def test_rules_older_than_a_year_are_warned_of(rules, today, is_old):
     assert bool(warning(rules, today)) is is_old
 
 
-def in_words() -> str:
-    return time_zones.in_words(timezone.now().date())
+AGE = r"tzdata \d+\.\d+, \d+ days old"
 
 
 def test_the_age_of_the_rules_is_told_in_days():
@@ -142,7 +140,10 @@ def test_the_age_of_the_rules_is_told_in_days():
 
 
 def test_health_says_the_version_and_the_rules(client):
-    assert client.get("/healthz").text.splitlines() == ["ok", f"Taskapp {__version__}", in_words()]
+    ok, program, rules = client.get("/healthz").text.splitlines()
+
+    assert (ok, program) == ("ok", f"Taskapp {__version__}")
+    assert re.fullmatch(AGE, rules)
 
 
 @pytest.mark.django_db
@@ -160,7 +161,7 @@ def test_the_admin_says_both_on_each_page(client, staff):
 
     page = client.get("/admin/").text
 
-    assert f"Taskapp {__version__}, {in_words()}" in page
+    assert re.search(re.escape(f"Taskapp {__version__}, ") + AGE, page)
 
 
 @pytest.mark.django_db
@@ -168,7 +169,7 @@ def test_one_command_shows_all_copies_and_which_is_used():
     said = StringIO()
     call_command("time_zones", stdout=said)
 
-    lines = said.getvalue().splitlines()
+    lines = [line for line in said.getvalue().splitlines() if not line.startswith("Warning")]
     assert lines[0].startswith(f"used      tzdata {version()}")
     assert [line.split("  ")[0] for line in lines[1:]] == ["not used"] * len(lines[1:])
     assert "PostgreSQL's own" in lines[-1]

@@ -623,13 +623,24 @@ PATCHES = [
     ),
     Patch(
         "reminders move along with the rules of zones", "reminders/zone_rules.py",
-        "            move_reminders(moved)\n", "",
+        "                move_reminders(moved)\n", "",
         f"{ZONE_RULES}::test_what_was_told_is_not_told_again",
     ),
     Patch(
         "rounds go on where the rules of zones lead a due date back", "reminders/zone_rules.py",
         "SELECT coalesce(max(other.round), 0)", "SELECT 0 * coalesce(max(other.round), 0)",
         f"{ZONE_RULES}::test_a_due_date_that_was_at_the_new_instant_before_is_not_told_again_either",
+    ),
+    Patch(
+        "changes that wait move along with the rules of zones", "reminders/zone_rules.py",
+        '        cursor.execute(WAITING, {"ids": ids, "was": was, "now": now})\n', "",
+        f"{ZONE_RULES}::test_a_due_date_that_nobody_has_planned_yet_and_that_lies_in_the_past_now_is_told",
+    ),
+    Patch(
+        "who changes a task is not overwritten by the rules of zones", "taskapp/zone_rules.py",
+        "WHERE task.due_at = given.was AND task.timezone = given.zone AND task.due_local = given.before",
+        "WHERE task.due_at = given.was",
+        f"{ZONE_RULES}::test_who_changes_a_task_meanwhile_is_not_overwritten",
     ),
     # Migrations
     Patch(

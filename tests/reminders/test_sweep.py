@@ -1,10 +1,12 @@
 """One sweep, from a task that was saved to a message for a worker."""
 
 import uuid
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.db.models import F
 
 from config.celery import app
 from reminders.models import Delivery, Reminder, TaskChange
@@ -12,6 +14,8 @@ from reminders.planning import plan
 from reminders.sweep import BELL, DELIVER_QUEUE, send_due_soon
 from reminders.tasks import send_due_soon_reminders
 from taskapp import services
+from taskapp.dates import local_of
+from taskapp.models import Task
 from tests.at_once import another_connection
 from tests.factories import in_hours, make_delivery, make_reminder, make_task, make_user
 from work.bell import MOST_WAITING
@@ -166,3 +170,13 @@ def test_a_clock_that_is_set_back_ends_the_quiet_that_a_reminder_waited_for(alic
     ahead.refresh_from_db()
     assert waiting.status == "dispatched"
     assert (ahead.status, ahead.remind_at) == ("planned", before)
+
+
+def test_a_sweep_says_what_was_meant_by_a_due_date_that_sql_has_written(alice, broker):
+    task = make_task(alice, timezone="Europe/Berlin")
+    Task.objects.update(due_at=F("due_at") + timedelta(hours=1))
+
+    send_due_soon()
+
+    task.refresh_from_db()
+    assert task.due_local == local_of(task.due_at, "Europe/Berlin", all_day=False)

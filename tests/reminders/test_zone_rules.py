@@ -10,17 +10,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from config import time_zones
 from reminders.delivering import deliver_batch
 from reminders.dispatching import dispatch
-from reminders.models import Delivery, Reminder
+from reminders.models import Delivery, Reminder, TaskChange
 from reminders.planning import plan
-from reminders.zone_rules import follow_zone_rules
+from reminders.zone_rules import follow_zone_rules, move
 from schedules.models import ScheduleChange
 from taskapp import services
+from taskapp.dates import local_of
 from taskapp.models import Task, TimeZoneRules
+from taskapp.zone_rules import find
 from tests.factories import make_reminder
 from tests.zone_rules import older_rules
 
@@ -191,12 +195,14 @@ def test_other_zones_and_later_runs_change_nothing(alice, older):
 
 
 def test_many_chunks_are_gone_through(alice, older, monkeypatch):
-    monkeypatch.setattr(follow_zone_rules.__globals__["follow_rules"], "__kwdefaults__", {"limit": 2})
+    monkeypatch.setattr(find, "__kwdefaults__", {"limit": 2})
     with older:
         for _ in range(5):
             make(alice, in_days(30))
 
-    assert follow_zone_rules() == 5
+    with CaptureQueriesContext(connection) as queries:
+        assert follow_zone_rules() == 5
+    assert sum("WITH given AS" in query["sql"] for query in queries) == 3
 
 
 def test_a_reminder_of_another_due_date_stays(alice, older):
@@ -207,6 +213,60 @@ def test_a_reminder_of_another_due_date_stays(alice, older):
     follow_zone_rules()
 
     assert Reminder.objects.get(pk=earlier.pk).due_at == earlier.due_at
+
+
+def test_who_changes_a_task_meanwhile_is_not_overwritten(alice, older):
+    with older:
+        task = make(alice, in_days(30))
+    changes, _ = find(0)
+
+    services.update_task(task, timezone="Europe/Berlin")
+
+    assert move(changes) == 0
+    changed = stored(task)
+    assert (changed.due_at, changed.timezone) == (task.due_at, "Europe/Berlin")
+    assert changed.due_local == local_of(task.due_at, "Europe/Berlin", all_day=False)
+
+
+def test_a_due_date_that_nobody_has_planned_yet_and_that_lies_in_the_past_now_is_told(alice, older, mail_server):
+    """It was in the future when it was set, two hours ago."""
+    with older:
+        make(alice, datetime.now(UTC) + timedelta(minutes=40))
+    TaskChange.objects.update(at=datetime.now(UTC) - timedelta(hours=2))
+
+    follow_zone_rules()
+    sweep()
+
+    assert len(mail_server.accepted) == 1
+
+
+def test_an_all_day_task_of_older_rules_that_is_sent_back_as_it_was_keeps_its_day(alice, older):
+    """It is over, so that it was left alone."""
+    with older:
+        task = make(alice, datetime(2026, 1, 15, 12, tzinfo=UTC), all_day=True)
+
+    assert services.update_task(task, due_at=task.due_at, all_day=True).due_local == "2026-01-15"
+    assert services.update_task(stored(task), timezone="America/Toronto").due_local == "2026-01-15"
+
+
+@pytest.mark.parametrize(
+    ("due_at", "local"),
+    [
+        ("8999-12-31T23:30:00Z", "8999-12-31T17:30:00"),  # the rules would lead out of the calendar
+        ("2999-12-31T23:30:00Z", "2999-02-30"),  # no day
+        ("2999-12-31T23:30:00Z", "2999-12-20T09:00:00"),  # not of this due date
+    ],
+)
+def test_what_cannot_be_is_left_alone_and_stops_nobody(alice, older, due_at, local):
+    odd = make(alice, in_days(30))
+    Task.objects.filter(pk=odd.pk).update(due_at=datetime.fromisoformat(due_at), due_local=local)
+    with older:
+        other = make(alice, in_days(30))
+
+    assert follow_zone_rules() == 1
+
+    assert stored(odd).due_at == datetime.fromisoformat(due_at)
+    assert stored(other).due_at == other.due_at - HOUR
 
 
 def prepare() -> str:

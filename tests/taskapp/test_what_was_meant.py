@@ -57,7 +57,11 @@ def test_what_an_instant_means_in_its_zone(due_at, zone, all_day, local):
         ("2026-11-27T18:43:57", VANCOUVER, {"2026-11-28T01:43:57Z"}),
         ("2027-01-15", VANCOUVER, {"2027-01-16T07:00:00Z"}),
         ("2026-10-25T02:30:00", "Europe/Berlin", {"2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"}),
+        # The clocks leave it out: no clock shows 02:30 at 00:30 UTC.
+        ("2027-03-28T02:30:00", "Europe/Berlin", {"2027-03-28T01:30:00Z"}),
         ("2026-12-01T08:00:00Z", "Nowhere/Atall", set()),
+        ("2026-02-30", "Europe/Berlin", set()),
+        ("2026-13-01T09:00:00", "Europe/Berlin", set()),
     ],
 )
 def test_the_instants_that_a_wall_time_can_mean(local, zone, instants):

@@ -25,7 +25,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = 0")  # the other one may take long
             cursor.execute("SELECT pg_advisory_lock(%s)", [ONE_AT_A_TIME])
+            cursor.execute("RESET lock_timeout")
             call_command("migrate", interactive=False, verbosity=0)
             self.follow_zone_rules()
             cursor.execute("SELECT pg_advisory_unlock(%s)", [ONE_AT_A_TIME])
