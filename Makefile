@@ -15,9 +15,9 @@ install: ## Make .venv what the requirements files say, with what tests and chec
 	@"$(PYTHON)" -m launcher install --dev
 
 # Two workers, each with servers of its own: many tests wait. A file stays with one of them, for its fixtures.
-PYTEST := .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := TESTS_HANDED_OUT=1 .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test: install ## Run the tests (13 minutes on 2 cores)
+test: install ## Run the tests (10 minutes on 2 cores)
 	@$(PYTEST)
 
 test-slow: install ## Run what is too long for each change: every lost answer, every upgrade, other Pythons, …

@@ -14,6 +14,9 @@ from languages.choosing import accept_language, accepted, is_choice, language_fo
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
+PROBES = ("/healthz", "/readyz", "/metrics")
+"""Nobody reads what they say, and they are to answer while the database does not."""
+
 TEXT = re.compile(r"text/|application/(problem\+)?json")
 
 
@@ -45,14 +48,18 @@ class PersonsLanguageMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if is_choice() and is_choice_of_person(request) and request.user.is_authenticated:
+        if not is_choice():
+            return self.get_response(request)
+        if is_choice_of_person(request) and request.user.is_authenticated:
             speak_to(request, Preference.language_of(request.user), is_api=is_api(request))
-        return self.get_response(request)
+        response = self.get_response(request)
+        patch_vary_headers(response, ["Cookie"])
+        return response
 
 
 def is_choice_of_person(request: HttpRequest) -> bool:
     """Whether what the person has chosen could matter. Asked first, since it costs no statement."""
-    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path.startswith(PROBES):
         return False
     return not (is_api(request) and ("Authorization" in request.headers or accepted(accept_language(request))))
 

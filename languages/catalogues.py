@@ -26,6 +26,8 @@ LINE = re.compile(r'(?:(?:msgctxt|msgid|msgid_plural|msgstr(?:\[\d\])?)\s+)?"(?:
 """A line that says something. Babel takes half of one, without its closing quote, for an empty text."""
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)")
+FORMAT_FIELD = re.compile(r"\{(\w+)\}")
+"""Of the few texts that a library fills in by str.format."""
 
 
 class CatalogueError(Exception):
@@ -85,8 +87,13 @@ def lines_of(source: Path) -> Iterator[str]:
 
 def defect_of(message: Message) -> str:
     """What is wrong with the placeholders of a translation; empty if nothing is."""
-    names = {name for text in texts(message.id) for name in PLACEHOLDER.findall(text)}
+    original = " ".join(texts(message.id))
+    names, fields = set(PLACEHOLDER.findall(original)), set(FORMAT_FIELD.findall(original))
     for text in filter(None, texts(message.string)):
+        if unknown := set(FORMAT_FIELD.findall(text)) - fields:
+            return f"the placeholder {unknown.pop()!r} is not in the original"
+        if "%" in text and "%" not in original:
+            return "it has a per cent sign, which the original has not"  # a template would fill it in
         try:
             filled_in(text, names)
         except KeyError as error:
@@ -97,8 +104,8 @@ def defect_of(message: Message) -> str:
 
 
 def filled_in(text: str, names: set[str]) -> str:
-    """As it will be done. A text without placeholders is never filled in, so a per cent sign in it is just that."""
-    return text % dict.fromkeys(names, 0) if names else text
+    """As it will be done, with texts: of a number, %(file) der … would be made without complaint."""
+    return text % dict.fromkeys(names, "0") if names else text
 
 
 def texts(value: Any) -> tuple[str, ...]:

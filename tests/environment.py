@@ -2,28 +2,30 @@
 
 `make test` runs two workers (pytest-xdist). Each has a data directory, a PostgreSQL and a broker of its own; or, where
 DATABASE_URL and REDIS_URL are given, databases of its own on those servers. The process that hands out the tests runs
-none, so it is given addresses that nobody listens at.
+none, so it is given addresses that nobody listens at: `make test` says by a variable which one that is.
 """
 
 import os
 import signal
-import sys
 import tempfile
+from urllib.parse import urlsplit
 
 NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
 
 worker = os.environ.get("PYTEST_XDIST_WORKER", "")
 WORKER_NUMBER = int(worker.removeprefix("gw") or "0")
 
+hands_out = os.environ.pop("TESTS_HANDED_OUT", "")
 for name, url in NOWHERE.items():
     if worker and os.environ.get(name) == url:
         del os.environ[name]
-    elif not worker and "-n" in sys.argv:
-        os.environ.setdefault(name, url)
+    elif hands_out and not os.environ.get(name):
+        os.environ[name] = url
 
 if worker and os.environ.get("REDIS_URL"):
-    server, _, number = os.environ["REDIS_URL"].rpartition("/")
-    os.environ["REDIS_URL"] = f"{server}/{int(number or 0) + WORKER_NUMBER}"
+    parts = urlsplit(os.environ["REDIS_URL"])
+    number = int(parts.path.strip("/") or 0) + WORKER_NUMBER
+    os.environ["REDIS_URL"] = parts._replace(path=f"/{number}").geturl()
 
 # A data directory of their own, with a space in its name; no mail server; nothing of the developer's .env.
 _data_dir = tempfile.TemporaryDirectory(prefix="taskapp tests ", ignore_cleanup_errors=True)

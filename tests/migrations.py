@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,12 +81,22 @@ def history() -> str:
     """Every change of the manifest, as a patch; a merge counts as one change, whatever its branch went through."""
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         return ""
-    # A container often runs as another user than the one who owns the clone, and git would refuse to read it.
-    command = ["git", "-c", "safe.directory=*", "log", "--first-parent", "-m", "--patch", "--no-color", "--format="]
+    patches = ["--first-parent", "-m", "--patch", "--no-color", "--format="]
     # Before the first commit git log fails, and there is no history.
-    return subprocess.run(
-        [*command, "--", MANIFEST.name], cwd=ROOT, check=False, capture_output=True, text=True
-    ).stdout  # fmt: skip
+    return git("log", *patches, "--", MANIFEST.name) + "".join(merged())
+
+
+def merged() -> Iterator[str]:
+    """The manifest of whatever was merged, as it came: a merge made the other way round would hide main's own."""
+    for line in git("log", "--first-parent", "--merges", "--format=%P").splitlines():
+        for parent in line.split()[1:]:
+            yield git("show", f"{parent}:{MANIFEST.name}")
+
+
+def git(*words: str) -> str:
+    """What it says; nothing where it fails. A container often runs as another user than the one who owns the clone."""
+    command = ["git", "-c", "safe.directory=*", *words]
+    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":

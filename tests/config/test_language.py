@@ -176,6 +176,18 @@ def test_where_several_are_offered_a_page_costs_one_statement_more_and_a_token_n
     assert costs == [before[0] + 1, before[1] + 1, before[2]]
 
 
+def test_a_page_is_kept_by_no_cache_for_somebody_else(german, client):
+    assert {"Cookie", "Accept-Language"} <= set(client.get("/accounts/login/")["Vary"].split(", "))
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics"])
+def test_a_probe_asks_for_nobodys_choice(german, browser, path):
+    with CaptureQueriesContext(connection) as queries:
+        browser.get(path)
+
+    assert not [query for query in queries if "accounts_preference" in query["sql"]]
+
+
 def test_a_program_that_says_what_it_wants_costs_no_statement(german, browser, settings):
     cost = statements(browser, ME, **{"accept-language": "en"})
     settings.LANGUAGES = settings.LANGUAGES[:1]

@@ -66,6 +66,9 @@ NAMED = 'msgid "%(count)s tasks"\n'
         ('msgid "Sign in"\n\nmsgid "Sign out"\nmsgstr "Abmelden"\n', 6, "missing msgstr for msgid 'Sign in'"),
         (NAMED + 'msgstr "%(cuont)s Aufgaben"\n', 6, "the placeholder 'cuont' is not in the original"),
         (NAMED + 'msgstr "%(count) Aufgaben"\n', 6, "a placeholder is incomplete"),
+        (NAMED + 'msgstr "%(count) der Aufgaben"\n', 6, "a placeholder is incomplete"),  # of a number it were one
+        ('msgid "Sign in"\nmsgstr "Zu 100 % anmelden"\n', 6, "a per cent sign"),
+        ('msgid "There is no page {page_number}."\nmsgstr "Keine Seite {seite}."\n', 6, "the placeholder 'seite'"),
         (NAMED + 'msgstr "100% von %(count)s"\n', 6, "a placeholder is incomplete"),
     ],
 )

@@ -3,6 +3,7 @@
 import secrets
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -35,14 +36,20 @@ def with_path(url: str, path: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=path))
 
 
-@pytest.fixture(scope="session")
-def database_url() -> Iterator[str]:
-    """An empty database of its own on the server of the tests."""
+@contextmanager
+def empty_database() -> Iterator[str]:
+    """The URL of a database of its own on the server of the tests."""
     name = f"production_{secrets.token_hex(4)}"
     with psycopg.connect(settings.DATABASE_URL, autocommit=True) as server:
         server.execute(f'CREATE DATABASE "{name}"')
         yield with_path(settings.DATABASE_URL, f"/{name}")
         server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def database_url() -> Iterator[str]:
+    with empty_database() as url:
+        yield url
 
 
 @pytest.fixture

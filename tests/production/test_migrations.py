@@ -54,12 +54,16 @@ def write_over(checkout: Path, line: str, instead: str) -> None:
 
 
 def commit(checkout: Path) -> None:
+    for arguments in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=A step"]):
+        git(checkout, *arguments)
+
+
+def git(checkout: Path, *arguments: str) -> None:
     environ = {
         **os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull,
         **{f"GIT_{who}_{what}": "somebody" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     }  # fmt: skip
-    for arguments in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=A step"]):
-        subprocess.run(["git", *arguments], cwd=checkout, env=environ, check=True, timeout=60)
+    subprocess.run(["git", *arguments], cwd=checkout, env=environ, check=True, timeout=60)
 
 
 def test_the_migrations_of_this_repository_stand(checkout):
@@ -141,6 +145,27 @@ def test_a_line_that_was_committed_is_replaced_by_a_decision_alone(checkout, ins
 def present_digest(checkout: Path) -> str:
     summed = subprocess.run(["sha256sum", EDITED], cwd=checkout, capture_output=True, text=True, check=True)
     return summed.stdout.partition(" ")[0]
+
+
+@pytest.mark.system("git")
+def test_a_merge_made_from_the_branch_hides_nothing_of_main(checkout):
+    """Its first parent is the branch, so that main's own commits are beside the line that is looked at."""
+    commit(checkout)
+    git(checkout, "branch", "mine")
+    append(checkout / NEW, "# Of main.\n")
+    run(checkout, "--record")
+    commit(checkout)
+    git(checkout, "checkout", "--quiet", "-b", "theirs")
+    git(checkout, "checkout", "--quiet", "mine")
+    git(checkout, "merge", "--quiet", "--no-ff", "--no-commit", "theirs")
+    write_over(checkout, line_of(checkout, NEW), "")
+    (checkout / NEW).unlink()
+    commit(checkout)
+
+    code, said = run(checkout)
+
+    assert code == 1
+    assert said.startswith(f"{NEW} was recorded as")
 
 
 @pytest.mark.system("git")

@@ -4,7 +4,6 @@ Each is made by the code of a commit of this repository, from its archive: its o
 """
 
 import io
-import secrets
 import subprocess
 import sys
 import tarfile
@@ -16,7 +15,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from tests.production.conftest import with_path
+from tests.production.conftest import empty_database
 from tests.production.files import CHECKOUT
 from tests.production.running import environment
 from tests.schema import schema_of
@@ -61,12 +60,8 @@ def manage(checkout: Path, command: str, env: dict[str, str]) -> None:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """Of an empty database."""
-    name = f"upgrade_{secrets.token_hex(4)}"
-    with psycopg.connect(settings.DATABASE_URL, autocommit=True) as server:
-        server.execute(f'CREATE DATABASE "{name}"')
-        yield with_path(settings.DATABASE_URL, f"/{name}")
-        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with empty_database() as url:
+        yield url
 
 
 @pytest.mark.parametrize("commit", COMMITS)
