@@ -156,7 +156,8 @@ def test_health_warns_and_is_well_all_the_same(client, monkeypatch):
     assert "time zones" not in answer["down"]
 
 
-def test_the_admin_says_both_on_each_page(client, staff):
+def test_the_admin_says_both_on_each_page_to_those_who_are_in(client, staff):
+    assert "tzdata" not in client.get("/admin/login/").text
     client.force_login(staff)
 
     page = client.get("/admin/").text
