@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext
+from django_filters import Filter, MultipleChoiceFilter
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter
@@ -21,14 +22,21 @@ class StrictFilterBackend(DjangoFilterBackend):  # type: ignore[misc]
         if not is_list(view):
             return queryset
         filterset_class = self.get_filterset_class(view, queryset)
-        filters = set(filterset_class.base_filters if filterset_class else ())
+        filters = dict(filterset_class.base_filters if filterset_class else {})
         asked = set(request.query_params)
-        if unknown := asked - filters - OF_EVERY_LIST - ({"search"} if can_be_searched(view) else set()):
+        if unknown := asked - filters.keys() - OF_EVERY_LIST - ({"search"} if can_be_searched(view) else set()):
             raise ValidationError(dict.fromkeys(sorted(unknown), gettext("There is no such filter.")))
+        if repeated := {name for name in asked if is_repeated(request, name, filters.get(name))}:
+            raise ValidationError(dict.fromkeys(sorted(repeated), gettext("Give this once: only one value counts.")))
         if len(request.query_params.get("search", "")) > LONGEST_SEARCH:
             raise ValidationError({"search": too_long_a_search()})
         # A filterset is a form and takes as long as a statement, so there is none without a filter.
-        return super().filter_queryset(request, queryset, view) if asked & filters else queryset
+        return super().filter_queryset(request, queryset, view) if asked & filters.keys() else queryset
+
+
+def is_repeated(request: Request, name: str, known: Filter | None) -> bool:
+    """Whether several values were given of which all but the last would be ignored."""
+    return len(request.query_params.getlist(name)) > 1 and not isinstance(known, MultipleChoiceFilter)
 
 
 class StrictOrderingFilter(OrderingFilter):

@@ -248,9 +248,15 @@ class RunViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[ScheduleRun]):
         return {**super().get_serializer_context(), "jobs": getattr(self, "jobs", set())}
 
 
+def text_filter(*, max_length: int, **options: Any) -> Any:
+    """A CharFilter whose schema says what it takes."""
+    schema = {"type": "string", "maxLength": max_length, "pattern": r"^[^\u0000]*$"}
+    return extend_schema_field(schema)(filters.CharFilter(max_length=max_length, **options))
+
+
 class JobFilter(filters.FilterSet):  # type: ignore[misc]
-    job = filters.CharFilter(field_name="task_name", max_length=255)
-    status = filters.CharFilter(max_length=50)
+    job = text_filter(field_name="task_name", max_length=255)
+    status = text_filter(max_length=50)
 
     class Meta:
         model = TaskResult

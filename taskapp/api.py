@@ -103,7 +103,8 @@ class TaskViewSet(viewsets.ModelViewSet[Task]):
         return tasks if self.action == "list" and self.request.query_params.get("deleted") else tasks.present()
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        if request.query_params.keys() - OF_A_PLAIN_LIST:
+        is_repeated = any(len(values) > 1 for _, values in request.query_params.lists())
+        if is_repeated or request.query_params.keys() - OF_A_PLAIN_LIST:
             return super().list(request, *args, **kwargs)
         page = self.paginate_queryset(cast(Any, PlainList(cast(User, request.user))))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)

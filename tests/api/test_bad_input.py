@@ -316,3 +316,24 @@ def test_a_session_without_its_csrf_token_is_403(alice):
     client.force_login(alice)
 
     assert_problem(client.post("/api/v1/tasks/", {"title": "x"}), 403)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("deliveries/?reminder=1&reminder=2", "reminder"),
+        ("deliveries/?reminder=x&reminder=", "reminder"),
+        ("tasks/?due_before=2026-12-01T09:00:00Z&due_before=", "due_before"),
+        ("tasks/?search=rent&search=", "search"),
+        ("tasks/?page=1&page=2", "page"),
+    ],
+)
+def test_a_filter_that_is_given_twice_is_refused_where_one_value_counts(alice, api, path, name):
+    response = api(alice).get(f"/api/v1/{path}")
+
+    assert response.status_code == 400
+    assert [error["field"] for error in response.json()["errors"]] == [name]
+
+
+def test_one_that_takes_several_values_takes_them(alice, api):
+    assert api(alice).get("/api/v1/tasks/?status=todo&status=done").status_code == 200
