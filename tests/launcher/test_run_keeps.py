@@ -29,6 +29,7 @@ def test_a_killed_process_is_started_again(start_run: Start, kind: str) -> None:
 
 def test_the_helpers_of_a_killed_process_do_not_stay_behind(start_run: Start) -> None:
     run = start_run().ready()
+    eventually(lambda: len(run.pids("worker")) == 2)
     worker, helper = run.pids("worker")
 
     kill(worker)
