@@ -1,12 +1,11 @@
 """Another book of time zones for a test: the packaged one, but for a zone whose rules are older."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo, reset_tzpath
 
-from config.time_zones import use_packaged_rules
 from schedules import crontab_fields
 
 
@@ -16,17 +15,17 @@ def older_rules(directory: Path, zone: str, rule: str, offset_hours: int) -> Ite
     file = directory / zone
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(tzif(rule, offset_hours))
-    reset_tzpath(to=[directory])
-    forget_zones()
+    read_from([directory], zone)
     try:
         yield
     finally:
-        use_packaged_rules()
-        forget_zones()
+        read_from([], zone)
 
 
-def forget_zones() -> None:
-    ZoneInfo.clear_cache()
+def read_from(places: Sequence[Path], zone: str) -> None:
+    """That zone alone is read again: forms hold the objects of all others, and compare by identity."""
+    reset_tzpath(to=places)
+    ZoneInfo.clear_cache(only_keys=[zone])
     crontab_fields.read.cache_clear()
 
 
