@@ -23,7 +23,7 @@ test: install ## Run the tests (10 minutes on 2 cores)
 test-slow: install ## Run what is too long for each change: every lost answer, every upgrade, other Pythons, …
 	@$(PYTEST) -m slow
 
-mutants: install ## Break each mechanism by a small patch, and see its test turn red (some minutes)
+mutants: install ## Break each mechanism by a small patch, and see its test turn red (half an hour)
 	@.venv/bin/python -m tests.mutants
 
 chaos: install ## Kill everything everywhere and see what arrives (20 minutes)
