@@ -1,0 +1,16 @@
+"""A gunicorn worker whose threads never wait for a client.
+
+One thread of each process, the poller, owns the sockets. It reads a request, head and body, while it arrives, and gives
+it to one of the application's threads when all of it is there. A thread writes as much of the response as the socket
+takes; what is left waits with the poller, and any thread goes on when the client has read.
+
+So a connection costs a file descriptor and up to 64 KiB of memory while its client is slow, and never a thread. Each
+wait has a deadline (`limits.Limits`), and the number of connections a bound: the one that has been idle for longest is
+closed for a new one.
+
+    accept ─▶ IDLE ─▶ HEAD ─▶ BODY ─▶ RUNNING ◀─▶ SENDING          IDLE, HEAD, BODY, SENDING, CLOSING: with the poller
+               ▲                         │                         RUNNING: with a thread
+               └────── keep-alive ───────┴─────▶ CLOSING ─▶ closed
+
+Parsing, the WSGI environment, the form of responses, the processes and their signals are gunicorn's own.
+"""
