@@ -61,12 +61,6 @@ class TooLarge(APIException):
     default_code = "too_large"
 
 
-class LengthRequired(APIException):
-    status_code = status.HTTP_411_LENGTH_REQUIRED
-    default_code = "length_required"
-    default_detail = gettext_lazy("Send a Content-Length: a body without one is not read.")
-
-
 class RangeNotSatisfiable(APIException):
     status_code = status.HTTP_416_REQUESTED_RANGE_NOT_SATISFIABLE
     default_code = "range_not_satisfiable"
@@ -267,12 +261,10 @@ class TaskAttachmentViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Attac
     def get_serializer_class(self) -> Any:
         return UploadSerializer if self.action == "create" else AttachmentSerializer
 
-    @extend_schema(request=UploadSerializer, responses={201: AttachmentSerializer, 409: None, 411: None, 503: None})
+    @extend_schema(request=UploadSerializer, responses={201: AttachmentSerializer, 409: None, 503: None})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Upload a file: `curl -F file=@photo.jpg …`. It is scanned within seconds; poll its `state`."""
         task = self._task()
-        if not request.META.get("CONTENT_LENGTH"):
-            raise LengthRequired
         serializer = UploadSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         upload = cast(ReceivedFile, serializer.validated_data["file"])

@@ -1,24 +1,23 @@
 """What a request may bring with it."""
 
-import re
 from collections.abc import Callable
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.common import CommonMiddleware
 from django.utils.translation import gettext
 
-from config.errors import not_found
+from config.body_limits import most_bytes
+from config.errors import COME_AGAIN_SECONDS, not_found
 from config.problems import is_api, problem_page
-
-TAKES_FILES = re.compile(r"/api/v1/tasks/\d+/attachments/|/tasks/\d+/|/admin/attachments/attachment/add/")
+from webserver.responses import REFUSED_WITH
 
 
 class LimitsMiddleware:
     """Answers to what no view should meet, before anything reads it.
 
-    A body over MAX_BODY_BYTES is 413, or a form with files over MAX_UPLOAD_BYTES; one without a length is not read at
-    all, since Django takes it for empty.
+    A body over MAX_BODY_BYTES is 413, or a form with files over MAX_UPLOAD_BYTES, and a compressed one 415. The web
+    server tells the length of a body that came in chunks. Django takes one without a length for empty, so behind
+    another server, which may not tell it, that is 411: nothing is acknowledged that was not read.
     NUL, which PostgreSQL cannot store and a query therefore cannot ask for, is 404 in a path and 400 in a query
     or a cookie.
     """
@@ -27,10 +26,8 @@ class LimitsMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        most = most_bytes(request)
-        if has_longer_body(request, most):
-            text = gettext("The body is larger than %(most)s MB.") % {"most": most // 2**20}
-            return refusal(request, 413, text)
+        if refused := refused_body(request):
+            return refused
         if "\0" in request.path:
             return not_found(request, Http404())
         for name, values in [*request.GET.lists(), *((name, [text]) for name, text in request.COOKIES.items())]:
@@ -46,9 +43,23 @@ class SafeRedirectMiddleware(CommonMiddleware):
         return request.method in {"GET", "HEAD"} and super().should_redirect_with_slash(request)
 
 
-def most_bytes(request: HttpRequest) -> int:
-    has_files = request.content_type == "multipart/form-data" and TAKES_FILES.fullmatch(request.path)
-    return settings.MAX_UPLOAD_BYTES if has_files else settings.MAX_BODY_BYTES
+def refused_body(request: HttpRequest) -> HttpResponse | None:
+    """The answer to a body that is not taken."""
+    refused_with = request.META.get(REFUSED_WITH)
+    most = most_bytes(request.path, request.META.get("CONTENT_TYPE", ""))
+    if refused_with == 413 or has_longer_body(request, most):
+        return refusal(request, 413, gettext("The body is larger than %(most)s MB.") % {"most": most // 2**20})
+    if refused_with:
+        response = refusal(request, refused_with, gettext("There is no room for the body now. Try again later."))
+        response["Retry-After"] = str(COME_AGAIN_SECONDS)
+        return response
+    if request.headers.get("Transfer-Encoding") and not request.META.get("CONTENT_LENGTH"):
+        return refusal(request, 411, gettext("Send a Content-Length: a body without one is not read."))
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+        response = refusal(request, 415, gettext("Send the body without a Content-Encoding: none is decoded."))
+        response["Accept-Encoding"] = "identity"
+        return response
+    return None
 
 
 def has_longer_body(request: HttpRequest, most: int) -> bool:

@@ -38,7 +38,6 @@ DESCRIPTIONS = {
     404: "There is no such thing, or it is not yours.",
     406: "None of the formats in Accept is on offer.",
     409: "It is not in a state in which this can be done.",
-    411: "The body has no Content-Length.",
     412: "It has changed since the version in If-Match.",
     413: "The body is too large.",
     415: "The body is not of a type that is taken here.",

@@ -10,6 +10,7 @@ from config.filters import LONGEST_SEARCH
 from config.problems import DEEPEST
 from taskapp.models import Task
 from tests.factories import make_task
+from webserver.responses import REFUSED_WITH
 
 
 def assert_problem(response, status: int, *fields: str) -> dict[str, Any]:
@@ -23,8 +24,10 @@ def assert_problem(response, status: int, *fields: str) -> dict[str, Any]:
     return problem
 
 
-def post_raw(client, body: str | bytes, content_type: str = "application/json", **headers: str):
-    return client.generic("POST", "/api/v1/tasks/", body, content_type=content_type, **headers)
+def post_raw(
+    client, body: str | bytes, content_type: str = "application/json", path: str = "/api/v1/tasks/", **headers: Any
+):
+    return client.generic("POST", path, body, content_type=content_type, **headers)
 
 
 BAD_FIELDS = [
@@ -193,6 +196,36 @@ def test_a_length_beyond_any_number_is_413(alice, api):
 
 def test_a_long_body_for_a_page_is_413_too(client):
     assert client.generic("POST", "/accounts/login/", "x" * 11 * 2**20).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/api/v1/tasks/", "/api/v1/tokens/", "/api/v1/none/such/", "/accounts/login/"])
+def test_a_body_whose_length_the_server_does_not_tell_is_411_and_not_taken_for_empty(alice, api, path):
+    """Django would read nothing of it. Our own web server tells the length, whatever the client has sent."""
+    response = post_raw(api(alice), b'{"title": "x"}', CONTENT_LENGTH="", HTTP_TRANSFER_ENCODING="chunked", path=path)
+
+    assert response.status_code == 411
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "GZIP", "gzip, identity", "x"])
+def test_a_body_that_is_encoded_is_415(alice, api, coding):
+    response = post_raw(api(alice), b'{"title": "x"}', HTTP_CONTENT_ENCODING=coding)
+
+    assert_problem(response, 415)
+    assert response["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+def test_a_body_that_says_that_it_is_not_encoded_is_taken(alice, api, coding):
+    assert post_raw(api(alice), b'{"title": "x"}', HTTP_CONTENT_ENCODING=coding).status_code == 201
+
+
+@pytest.mark.parametrize(("status", "words"), [(413, "larger than 10 MB"), (503, "no room")])
+def test_a_body_that_the_web_server_has_not_read_to_its_end_is_refused(alice, api, status, words):
+    response = post_raw(api(alice), b"", **{REFUSED_WITH: status})
+
+    assert_problem(response, status)
+    assert words in response.json()["detail"]
+    assert ("Retry-After" in response) == (status == 503)
 
 
 @pytest.mark.parametrize(

@@ -294,7 +294,7 @@ def test_a_body_that_ends_before_its_length_is_refused(alice, api, task, setting
     assert_refused(response, 400, "No file", settings, stored)
 
 
-def test_a_body_without_a_length_is_refused_with_411(alice, api, task, settings, stored):
+def test_a_body_whose_length_the_server_does_not_tell_is_refused_with_411(alice, api, task, settings, stored):
     body = form_with(file_part(b"hello"))
 
     response = post_form(api(alice), task, body, CONTENT_LENGTH="", HTTP_TRANSFER_ENCODING="chunked")
