@@ -31,6 +31,7 @@ HEALTH = "tests/config/test_health.py"
 SCHEDULES = "tests/schedules"
 FILES = "tests/attachments"
 ZONES = "tests/config/test_time_zones.py"
+WEBSERVER = "tests/webserver"
 MEANT = "tests/taskapp/test_what_was_meant.py"
 ZONE_RULES = "tests/reminders/test_zone_rules.py"
 
@@ -676,5 +677,52 @@ PATCHES = [
         "one language costs no statement", "config/language.py",
         "        if not is_choice():\n            return self.get_response(request)\n", "",
         "tests/config/test_language.py::test_where_one_language_is_offered_it_costs_no_statement_and_nothing_varies",
+    ),
+    # The web server
+    Patch(
+        "a request has a deadline", "webserver/worker.py",
+        "if connection.deadline <= now:", "if False:",
+        f"{WEBSERVER}/test_slow_clients.py"
+        "::test_what_takes_too_long_is_408_and_a_connection_without_a_request_closed_without_a_word",
+    ),
+    Patch(
+        "a body that arrives prolongs its deadline", "webserver/limits.py",
+        " + received / self.body_bytes_per_second", "",
+        f"{WEBSERVER}/test_slow_clients.py::test_a_body_that_keeps_pace_may_take_longer",
+    ),
+    Patch(
+        "no thread waits for a reader", "webserver/responses.py",
+        "            while not outgoing.flush():\n                yield\n",
+        "            while not outgoing.flush():\n                pass\n",
+        f"{WEBSERVER}/test_slow_clients.py"
+        "::test_a_client_that_does_not_read_holds_up_nobody_and_gets_the_whole_in_the_end[/large]",
+    ),
+    Patch(
+        "a response stays in its context", "webserver/worker.py",
+        "connection.context.run(next, connection.response, ended)", "next(connection.response, ended)",
+        f"{WEBSERVER}/test_slow_clients.py"
+        "::test_a_client_that_does_not_read_holds_up_nobody_and_gets_the_whole_in_the_end[/large]",
+    ),
+    Patch(
+        "the longest idle connection makes room", "webserver/table.py",
+        "(connection.phase, connection.since)", "(-connection.phase, connection.since)",
+        f"{WEBSERVER}/test_slow_clients.py::test_a_new_connection_costs_the_one_that_has_been_idle_for_longest",
+    ),
+    Patch(
+        "the length of a body in chunks is told", "webserver/responses.py",
+        'environ["CONTENT_LENGTH"] = str(connection.body.size)', "pass",
+        "tests/e2e/test_slow_clients.py::test_what_is_changed_by_a_body_in_chunks_is_changed[a task-7]",
+    ),
+    Patch(
+        "a chunk ends where its size says", "webserver/chunks.py",
+        "        if line:\n            raise ChunkMissingTerminator",
+        "        if False:\n            raise ChunkMissingTerminator",
+        f"{WEBSERVER}/test_chunks.py::test_it_agrees_with_gunicorns_own",
+    ),
+    Patch(
+        "a body without a length is not taken for empty", "config/limits.py",
+        'if request.headers.get("Transfer-Encoding") and', "if False and",
+        "tests/api/test_bad_input.py"
+        "::test_a_body_whose_length_the_server_does_not_tell_is_411_and_not_taken_for_empty[/accounts/login/]",
     ),
 ]  # fmt: skip
