@@ -6,7 +6,7 @@ government changes them. Where the zone is unknown the instant itself was meant:
 """
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 EARLIEST_DUE = datetime(1900, 1, 1, tzinfo=UTC)
@@ -20,9 +20,16 @@ FARTHEST = timedelta(hours=26)
 """From one side of the date line to the other: Samoa left out a day in 2011."""
 
 
-def midday(day: date, zone: str) -> datetime:
-    """An instant that is surely on this local day. Not in UTC, where the first day would leave the calendar."""
-    return datetime.combine(day, time(12), ZoneInfo(zone))
+def known_zone(name: str) -> ZoneInfo | None:
+    """The zone of that name; None if there is none, which only SQL can bring into a task."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # unknown; not such a name; a folder
+        return None
+
+
+def zone_or_utc(name: str) -> tzinfo:
+    return known_zone(name) or UTC
 
 
 def end_of_day(day: date, zone: str) -> datetime:
@@ -30,12 +37,12 @@ def end_of_day(day: date, zone: str) -> datetime:
 
     Where a clock change skips midnight, fold=0 takes the offset from before the gap: the first instant behind it.
     """
-    return datetime.combine(day + timedelta(days=1), time(), ZoneInfo(zone)).astimezone(UTC)
+    return datetime.combine(day + timedelta(days=1), time(), zone_or_utc(zone)).astimezone(UTC)
 
 
 def day_of(moment: datetime, zone: str) -> date:
     """The local day that an instant falls on."""
-    return moment.astimezone(ZoneInfo(zone)).date()
+    return moment.astimezone(zone_or_utc(zone)).date()
 
 
 def day_that_ends(moment: datetime, zone: str) -> date:
@@ -49,12 +56,10 @@ def day_meant(local: str, due_at: datetime, zone: str) -> date:
     return date.fromisoformat(local) if kept and instants_of(local, zone) else day_that_ends(due_at, zone)
 
 
-def known_zone(name: str) -> ZoneInfo | None:
-    """The zone of that name; None if there is none, which only SQL can bring into a task."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown; not such a name; a folder
-        return None
+def day_of_deadline(due_at: datetime, zone: str) -> date:
+    """The day of a timed due date that becomes an all-day one: an instant that ends a day stays the end of that day."""
+    day = day_that_ends(due_at, zone)
+    return day if end_of_day(day, zone) == due_at else day_of(due_at, zone)
 
 
 def local_of(due_at: datetime, zone: str, *, all_day: bool) -> str:

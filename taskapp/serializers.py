@@ -10,7 +10,6 @@ from rest_framework import serializers
 
 from accounts.fields import InstantField, PlainTextField, StrictBooleanField, TimezoneField, instant
 from accounts.models import Preference
-from taskapp.dates import midday
 from taskapp.errors import DueDateOutOfRangeError
 from taskapp.models import Tag, Task
 from taskapp.plain_list import TaskRow
@@ -95,8 +94,7 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         if day is None:
             return super().to_internal_value(data)
         fields = super().to_internal_value({**data, "due_at": None})
-        zone = fields.get("timezone") or (self.instance.timezone if self.instance else self._own_zone())
-        return {**fields, "due_at": midday(day, zone)}
+        return {**{name: value for name, value in fields.items() if name != "due_at"}, "due_on": day}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if self.instance is None and "timezone" not in attrs:

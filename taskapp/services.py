@@ -1,7 +1,7 @@
 """What people do with tasks. The API, the admin, the commands and the shell all call these."""
 
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, cast
 
 from django.contrib.auth.models import User
@@ -14,6 +14,7 @@ from taskapp.dates import (
     LATEST_DUE,
     day_meant,
     day_of,
+    day_of_deadline,
     end_of_day,
     local_under_older_rules,
     settled_local,
@@ -61,7 +62,10 @@ WRITE_DUE_LOCAL = """
 
 
 def create_task(owner: User, *, tags: Iterable[str] = (), **fields: Any) -> Task:
-    """Make a task. Tags are names, made on first use. An all-day task is due at the end of the day of `due_at`."""
+    """Make a task. Tags are names, made on first use.
+
+    An all-day task is due at the end of the day `due_on`, or of the day on which `due_at` lies.
+    """
     task = Task(owner=owner, **with_due_date_settled(Task(), fields))
     with transaction.atomic():
         task.save()
@@ -127,25 +131,38 @@ def locked(task: Task, *, versions: Collection[int] | None) -> Task:
 def with_due_date_settled(stored: Task, fields: dict[str, Any]) -> dict[str, Any]:
     """The changes to a stored or a new task, with what was meant, `due_local`, and the instant that follows from it.
 
-    An all-day task is due at the end of its local day. A due date sent back as it was stays where it is; an all-day one
-    whose zone changes stays on its day.
+    An all-day task is due at the end of its local day, which `due_on` can name in place of `due_at`. A due date sent
+    back as it was stays where it is; an all-day one whose zone changes stays on its day.
     """
-    if not fields.keys() & {"due_at", "timezone", "all_day"}:
+    if not fields.keys() & {"due_at", "due_on", "timezone", "all_day"}:
         return fields
-    due_at = fields.get("due_at", stored.due_at)
-    if due_at is None:
-        return {**fields, "due_local": ""}
-    if not EARLIEST_DUE <= due_at < LATEST_DUE:
-        raise DueDateOutOfRangeError
+    fields = dict(fields)
+    day = fields.pop("due_on", None)
     zone, all_day = fields.get("timezone", stored.timezone), fields.get("all_day", stored.all_day)
-    if not all_day:
-        return {**fields, "due_local": settled_local(stored.due_local, due_at, zone, all_day=False)}
-    is_as_stored = stored.all_day and due_at == stored.due_at
-    day = day_meant(stored.due_local, due_at, stored.timezone) if is_as_stored else day_of(due_at, zone)
+    if day is None:
+        due_at = fields.get("due_at", stored.due_at)
+        if due_at is None:
+            return {**fields, "due_local": ""}
+        if not EARLIEST_DUE <= due_at < LATEST_DUE:
+            raise DueDateOutOfRangeError
+        if not all_day:
+            return {**fields, "due_local": settled_local(stored.due_local, due_at, zone, all_day=False)}
+        day = day_chosen(stored, due_at, zone)
+    elif not EARLIEST_DUE.date() <= day < LATEST_DUE.date():
+        raise DueDateOutOfRangeError
     due_at = end_of_day(day, zone)
     if not due_at < LATEST_DUE:
         raise DueDateOutOfRangeError
     return {**fields, "due_at": due_at, "due_local": day.isoformat()}
+
+
+def day_chosen(stored: Task, due_at: datetime, zone: str) -> date:
+    """The day of an all-day task that is given an instant. One that is new counts for the day on which it lies."""
+    if due_at != stored.due_at:
+        return day_of(due_at, zone)
+    if stored.all_day:
+        return day_meant(stored.due_local, due_at, stored.timezone)
+    return day_of_deadline(due_at, zone)
 
 
 def fill_due_local(*, limit: int = 5_000) -> int:

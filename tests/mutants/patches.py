@@ -34,6 +34,7 @@ ZONES = "tests/config/test_time_zones.py"
 WEBSERVER = "tests/webserver"
 MEANT = "tests/taskapp/test_what_was_meant.py"
 ZONE_RULES = "tests/reminders/test_zone_rules.py"
+ROUND_TRIPS = "tests/taskapp/test_round_trips.py"
 
 PATCHES = [
     # Leases and fencing
@@ -642,6 +643,18 @@ PATCHES = [
         "WHERE task.due_at = given.was AND task.timezone = given.zone AND task.due_local = given.before",
         "WHERE task.due_at = given.was",
         f"{ZONE_RULES}::test_who_changes_a_task_meanwhile_is_not_overwritten",
+    ),
+    Patch(
+        "an instant that ends a day stays the end of that day", "taskapp/dates.py",
+        "return day if end_of_day(day, zone) == due_at else day_of(due_at, zone)", "return day_of(due_at, zone)",
+        f"{ROUND_TRIPS}::test_a_day_that_becomes_an_instant_and_a_day_again_is_the_same_day",
+    ),
+    Patch(
+        "a date is no instant on the way", "taskapp/services.py",
+        "    due_at = end_of_day(day, zone)\n    if not",
+        "    due_at = end_of_day(day_of(end_of_day(day, zone) - timedelta(hours=12), zone), zone)\n"
+        "    day = day_of(due_at - timedelta(hours=12), zone)\n    if not",
+        f"{ROUND_TRIPS}::test_a_day_stays_that_day",
     ),
     # Migrations
     Patch(

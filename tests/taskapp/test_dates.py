@@ -5,7 +5,7 @@ from zoneinfo import available_timezones
 
 import pytest
 
-from taskapp.dates import day_of, day_that_ends, end_of_day, midday
+from taskapp.dates import day_of, day_that_ends, end_of_day
 
 DAYS = [
     date(1900, 1, 1),
@@ -24,16 +24,9 @@ def test_the_end_of_a_day_is_the_end_of_that_day_in_every_zone(day):
 
         assert day_that_ends(end, zone) == day, zone
         assert day_of(end, zone) > day, zone
-        assert day_of(midday(day, zone), zone) == day, zone
 
 
 def test_a_day_that_a_zone_left_out_ends_with_the_one_before():
     # Samoa went from the 29th to the 31st of December 2011.
     assert end_of_day(date(2011, 12, 29), "Pacific/Apia") == datetime(2011, 12, 30, 10, tzinfo=UTC)
     assert end_of_day(date(2011, 12, 30), "Pacific/Apia") == datetime(2011, 12, 30, 10, tzinfo=UTC)
-
-
-def test_the_first_and_the_last_day_of_the_calendar_have_a_midday_everywhere():
-    for zone in available_timezones():
-        assert midday(date.min, zone).date() == date.min
-        assert midday(date.max, zone).date() == date.max
