@@ -53,7 +53,13 @@ admin.site.unregister(User)
 
 @admin.register(User)
 class PersonAdmin(UserAdmin):
-    """Django's own, with the person's preferences."""
+    """Django's own, with the person's preferences.
+
+    When somebody signed in, or joined, is nobody's to type. Django's form could not be saved while such a time is one
+    that clocks show twice.
+    """
+
+    readonly_fields = ["last_login", "date_joined"]
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
         """Not in the form that makes a person, which asks for a name and a password alone."""

@@ -121,6 +121,7 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "django_celery_results",
     "django_structlog",
+    "edges",
     "work",
     "accounts",
     "taskapp",

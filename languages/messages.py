@@ -18,7 +18,7 @@ from django.utils.translation.template import templatize
 
 from languages.catalogues import LOCALE_DIR, SOURCES
 
-ROOMS = ("accounts", "attachments", "config", "reminders", "schedules", "taskapp", "work")
+ROOMS = ("accounts", "attachments", "config", "edges", "reminders", "schedules", "taskapp", "work")
 METHODS = [
     ("**/errors.py", "languages.messages:errors"),
     ("**.py", "python"),

@@ -5,11 +5,14 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.text import Truncator
 
+from edges.zones import moment_in_words
 from reminders import services
 from reminders.channels import CHANNELS
 from reminders.models import Delivery, Reminder, ReminderRule
+from taskapp.dates import due_in_words
 from taskapp.models import Task
 from work.large_tables import LATEST, latest, users_named
 from work.machine_rows import MachineOwned
@@ -25,7 +28,7 @@ class ReminderRuleAdmin(admin.ModelAdmin):
 
 @admin.register(Reminder)
 class ReminderAdmin(MachineOwned):
-    list_display = ["id", "task_title", "owner", "status", "remind_at", "reason", "due_at", "kind"]
+    list_display = ["id", "task_title", "owner", "status", "reminds", "reason", "due", "kind"]
     list_filter = ["status", "kind"]
     search_fields = ["task__title", "task__owner__username"]
     search_help_text = f"An owner's name; or a task's title, among the latest {LATEST:,} tasks"
@@ -57,6 +60,17 @@ class ReminderAdmin(MachineOwned):
     @admin.display(description="Owner", ordering="task__owner__username")
     def owner(self, reminder: Reminder) -> str:
         return reminder.task.owner.get_username()
+
+    @admin.display(description="Remind at", ordering="remind_at")
+    def reminds(self, reminder: Reminder) -> str:
+        """In the task's zone."""
+        return moment_in_words(reminder.remind_at, reminder.task.timezone, timezone.now())
+
+    @admin.display(description="Due", ordering="due_at")
+    def due(self, reminder: Reminder) -> str:
+        """The due date that it is about, in the task's zone as it is now."""
+        task = reminder.task
+        return due_in_words("", reminder.due_at, task.timezone, timezone.now(), all_day=task.all_day)
 
     @admin.display(description="Rule")
     def rule_number(self, reminder: Reminder) -> int:

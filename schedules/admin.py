@@ -27,6 +27,7 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
+from edges.zones import moment_in_words
 from schedules import editing, services
 from schedules.definitions import Definition
 from schedules.forms import (
@@ -34,9 +35,11 @@ from schedules.forms import (
     CrontabForm,
     IntervalForm,
     PolicyForm,
+    PolicyFormSet,
     PreviewForm,
     ScheduleForm,
     crontab_to_preview,
+    zone_of,
 )
 from schedules.models import Policy, ScheduleRun
 from schedules.outlook import outlook_of, upcoming, with_outlooks
@@ -52,6 +55,7 @@ admin.site.unregister([PeriodicTask, SolarSchedule, CrontabSchedule, IntervalSch
 class PolicyInline(admin.StackedInline):
     model = Policy
     form = PolicyForm
+    formset = PolicyFormSet
     can_delete = False
     min_num, extra = 1, 0
     verbose_name = verbose_name_plural = "What happens to missed and overlapping runs"
@@ -81,7 +85,7 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
     form = ScheduleForm
     inlines = [PolicyInline]
     change_form_template = "schedules/change_schedule.html"
-    list_display = ["name", "enabled", "in_words", "problem", "next_run", "last_run_at", "total_run_count", "task"]
+    list_display = ["name", "enabled", "in_words", "problem", "next_run", "last_ran", "total_run_count", "task"]
     list_filter = ["enabled", "one_off", "task"]
     readonly_fields = ["last_run"]
     actions = ["enable_tasks", "disable_tasks", "run_now", "skip_next", "pause_for_an_hour", "resume"]
@@ -129,15 +133,38 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
         return format_html('<strong style="color: var(--error-fg)">broken: {}</strong>', problem) if problem else ""
 
     @admin.display(description="Last run")
-    def last_run(self, schedule: PeriodicTask) -> datetime | str:
+    def last_run(self, schedule: PeriodicTask) -> str:
         """Without what django-celery-beat says about it, which does not hold here."""
-        return schedule.last_run_at or "—"
+        return in_its_zone(schedule, schedule.last_run_at) or "—"
+
+    @admin.display(description="Last run", ordering="last_run_at")
+    def last_ran(self, schedule: PeriodicTask) -> str | None:
+        return in_its_zone(schedule, schedule.last_run_at)
 
     @admin.display(description="Next run")
-    def next_run(self, schedule: PeriodicTask) -> datetime | None:
-        return outlook_of(schedule).next_run_at
+    def next_run(self, schedule: PeriodicTask) -> str | None:
+        return in_its_zone(schedule, outlook_of(schedule).next_run_at)
+
+    @admin.display(description="Start")
+    def starts(self, schedule: PeriodicTask) -> str | None:
+        return in_its_zone(schedule, schedule.start_time)
+
+    @admin.display(description="Expires")
+    def ends(self, schedule: PeriodicTask) -> str | None:
+        return in_its_zone(schedule, schedule.expires)
 
     # The page of one
+
+    def get_fieldsets(self, request: HttpRequest, obj: PeriodicTask | None = None) -> Any:
+        """Who may only look sees start and expiry in the schedule's zone, too."""
+        if obj is None or self.has_change_permission(request, obj):
+            return self.fieldsets
+        looked_at = {"start_time": "starts", "expires": "ends"}
+        sets = cast(list[tuple[str | None, dict[str, Any]]], self.fieldsets)
+        return [
+            (name, {**options, "fields": [looked_at.get(field, field) for field in options["fields"]]})
+            for name, options in sets
+        ]
 
     def get_urls(self) -> Any:
         preview = path("preview/", self.admin_site.admin_view(self.preview), name="schedules_preview")
@@ -205,7 +232,10 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
         skipped = services.skip_next_of(chosen)
         for schedule in chosen:
             if schedule.pk in skipped:
-                messages.success(request, f"“{schedule.name}”: {as_text(skipped[schedule.pk])} is left out.")
+                messages.success(
+                    request,
+                    f"“{schedule.name}”: {as_text(skipped[schedule.pk], zone_of(schedule.crontab))} is left out.",
+                )
             else:
                 messages.warning(request, f"“{schedule.name}” has no next run.")
 
@@ -219,23 +249,39 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
         messages.success(request, f"{services.resume_all(schedules)} resumed.")
 
 
+def in_its_zone(schedule: PeriodicTask, moment: datetime | None) -> str | None:
+    """Thu 3 Dec, 09:00 Berlin."""
+    if moment is None:
+        return None
+    return moment_in_words(moment, zone_of(schedule.crontab), timezone.now())
+
+
 def expected_and_actual(schedule: PeriodicTask) -> dict[str, Any]:
     runs = list(ScheduleRun.objects.filter(schedule=schedule)[:RUNS_SHOWN])
     results = results_of(runs)
+    zone = zone_of(schedule.crontab)
     rows = [
-        {"run": run, "late": late(run), "result": results.get(str(run.job_id)), "url": change_page(run)} for run in runs
-    ]
+        {
+            "run": run, "at": as_text(run.scheduled_for, zone), "late": late(run),
+            "result": results.get(str(run.job_id)), "url": change_page(run),
+        }
+        for run in runs
+    ]  # fmt: skip
     outlook = outlook_of(schedule)
+    paused_until, skip_at = outlook.definition.paused_until, outlook.definition.skip_at
     return {
         "rows": rows,
         "all_runs": f"{reverse('admin:schedules_schedulerun_changelist')}?schedule={schedule.pk}",
-        "moments": [as_text(moment) for moment in outlook.next_runs(MOMENTS_SHOWN)],
+        "moments": [as_text(moment, zone) for moment in outlook.next_runs(MOMENTS_SHOWN)],
+        "paused_until": paused_until and as_text(paused_until, zone),
+        "skip_at": skip_at and as_text(skip_at, zone),
         "outlook": outlook,
     }
 
 
 def told(definition: Definition) -> dict[str, Any]:
-    moments = [as_text(moment) for moment in upcoming(definition, count=MOMENTS_SHOWN)]
+    zone = definition.timezone
+    moments = [as_text(moment, zone) for moment in upcoming(definition, count=MOMENTS_SHOWN)]
     return {"schedule": editing.in_words(definition), "moments": moments}
 
 

@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django_celery_beat.models import PeriodicTask
 from django_celery_results.models import TaskResult
 
+from edges.zones import zone_or_utc
 from schedules.models import ScheduleRun
 from schedules.planning import in_words
 
@@ -36,8 +37,10 @@ def late(run: ScheduleRun) -> str:
     return in_words(max(run.started_at - run.scheduled_for, timedelta(0))) if run.started_at else ""
 
 
-def as_text(moment: datetime) -> str:
-    return f"{timezone.localtime(moment):%a %Y-%m-%d %H:%M:%S %Z}"
+def as_text(moment: datetime, zone: str | None = None) -> str:
+    """In that zone, else in the service's: Thu 2026-12-03 09:00:00 CET."""
+    local = moment.astimezone(zone_or_utc(zone)) if zone else timezone.localtime(moment)
+    return f"{local:%a %Y-%m-%d %H:%M:%S %Z}"
 
 
 class FirstPages(Paginator):

@@ -5,9 +5,12 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.text import Truncator
 
 from taskapp import services
+from taskapp.dates import due_in_words
 from taskapp.forms import TagForm, TaskForm
 from taskapp.models import Tag, Task, TaskQuerySet
 from work.large_tables import LATEST, LargeTableAdmin, latest, users_named
@@ -34,22 +37,36 @@ class DeletedFilter(admin.SimpleListFilter):
 @admin.register(Task)
 class TaskAdmin(LargeTableAdmin):
     form = TaskForm
-    list_display = ["short_title", "owner", "status", "priority", "due_at", "timezone", "deleted_at"]
+    list_display = ["short_title", "owner", "status", "priority", "due", "deleted_at"]
     list_filter = [DeletedFilter, "status", "priority", ("due_at", admin.EmptyFieldListFilter)]
     search_fields = ["title", "owner__username"]
     search_help_text = f"An owner's name; or a title, among the latest {LATEST:,} tasks"
     list_select_related = ["owner"]
     autocomplete_fields = ["owner"]
     fields = [
-        "owner", "title", "description", "status", "priority", "tag_names", "due_at", "timezone", "all_day",
-        "version", "created_at", "updated_at", "completed_at", "deleted_at",
+        "owner", "title", "description", "status", "priority", "tag_names", ("due_at", "timezone"),
+        "all_day", "version", "created_at", "updated_at", "completed_at", "deleted_at",
     ]  # fmt: skip
     readonly_fields = ["version", "created_at", "updated_at", "completed_at", "deleted_at"]
     actions = ["complete", "reopen", "delete_softly", "restore"]
 
+    def get_fields(self, request: HttpRequest, obj: Task | None = None) -> Any:
+        """Who may only look sees the due date in the task's zone, too."""
+        if obj is None or self.has_change_permission(request, obj):
+            return self.fields
+        return ["due" if "due_at" in field else field for field in self.fields if field != "all_day"]
+
     @admin.display(description="Title", ordering="title")
     def short_title(self, task: Task) -> str:
         return Truncator(task.title).chars(80)
+
+    @admin.display(description="Due", ordering="due_at")
+    def due(self, task: Task) -> str | None:
+        """In the task's own zone."""
+        if task.due_at is None:
+            return None
+        words = due_in_words(task.due_local, task.due_at, task.timezone, timezone.now(), all_day=task.all_day)
+        return format_html('<span title="{}, {}">{}</span>', task.timezone, f"{task.due_at:%Y-%m-%d %H:%M} UTC", words)
 
     def found_by(self, word: str) -> list[QuerySet[Task]]:
         return [Task.objects.filter(owner__in=users_named(word)), latest(Task).filter(title__icontains=word)]

@@ -6,8 +6,10 @@ government changes them. Where the zone is unknown the instant itself was meant:
 """
 
 import re
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from edges.zones import city, day_in_words, moment_in_words, zone_or_utc
 
 EARLIEST_DUE = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST_DUE = datetime(9000, 1, 1, tzinfo=UTC)
@@ -26,10 +28,6 @@ def known_zone(name: str) -> ZoneInfo | None:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown; not such a name; a folder
         return None
-
-
-def zone_or_utc(name: str) -> tzinfo:
-    return known_zone(name) or UTC
 
 
 def end_of_day(day: date, zone: str) -> datetime:
@@ -130,3 +128,11 @@ def local_under_older_rules(due_at: datetime, zone: str, *, all_day: bool) -> st
         return local
     day = day_of(due_at - timedelta(hours=12), zone)
     return day.isoformat() if abs(end_of_day(day, zone) - due_at) <= LARGEST_CHANGE else local
+
+
+def due_in_words(local: str, due_at: datetime, zone: str, now: datetime, *, all_day: bool) -> str:
+    """For lists: Thu 3 Dec, 09:00 Berlin; or Thu 3 Dec, all day, Berlin."""
+    if not all_day:
+        return moment_in_words(due_at, zone, now)
+    day = datetime.combine(day_meant(local, due_at, zone), time())
+    return f"{day_in_words(day, now.astimezone(zone_or_utc(zone)))}, all day, {city(zone)}"

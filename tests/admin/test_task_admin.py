@@ -36,10 +36,7 @@ def names_of(field) -> list[str]:
 
 def values_of(field) -> list[Any]:
     value = field.initial
-    if isinstance(value, datetime):
-        value = timezone.localtime(value)
-        return [f"{value:%Y-%m-%d}", f"{value:%H:%M:%S}"]
-    return [None, None] if len(names_of(field)) == 2 else [value]
+    return list(field.field.widget.decompress(value)) if len(names_of(field)) == 2 else [value]
 
 
 def save(admin, path: str, **changes: Any):
@@ -267,6 +264,8 @@ def test_many_people_can_be_deleted_at_once(admin, alice, bob):
 def test_a_time_is_shown_by_the_packaged_rules_whatever_the_host_believes(admin, alice, settings):
     """Vancouver has been seven hours behind UTC all year since November 2026."""
     settings.TIME_ZONE = "America/Vancouver"
-    make_task(alice, due_at=datetime(2026, 11, 28, 1, 43, 57, tzinfo=UTC), timezone="America/Vancouver")
+    moment = datetime(2026, 11, 28, 1, 43, 57, tzinfo=UTC)
+    make_delivery(make_task(alice, due_at=moment, timezone="America/Vancouver"), status="sent", sent_at=moment)
 
-    assert "Nov. 27, 2026, 6:43 p.m." in admin.get(LIST).text
+    assert "Fri 27 Nov, 18:43:57 Vancouver" in admin.get(LIST).text.replace(" 2026,", ",")
+    assert "Nov. 27, 2026, 6:43 p.m." in admin.get("/admin/reminders/delivery/").text

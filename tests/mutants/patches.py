@@ -656,6 +656,29 @@ PATCHES = [
         "    day = day_of(due_at - timedelta(hours=12), zone)\n    if not",
         f"{ROUND_TRIPS}::test_a_day_stays_that_day",
     ),
+    Patch(
+        "a form reads a time in the zone beside it", "taskapp/forms.py",
+        "instant_of(wall, zone, stored=self.instance.due_at)",
+        "instant_of(wall, self.instance.timezone, stored=self.instance.due_at)",
+        "tests/admin/test_wall_times.py::test_a_task_that_is_edited_is_due_likewise",
+    ),
+    Patch(
+        "what stands in a form as it was shown is not read again", "taskapp/forms.py",
+        "if not self.instance.pk or DUE & set(self.changed_data):", "if True:",
+        "tests/admin/test_wall_times.py::test_saving_without_a_change_changes_nothing",
+    ),
+    Patch(
+        "of an hour that comes twice the stored one stays", "edges/wall_times.py",
+        "before if is_as_shown else instant_of(wall, zone, stored=before)", "instant_of(wall, zone)",
+        "tests/admin/test_schedule_wall_times.py::test_a_schedule_saved_as_it_stands_keeps_its_moments",
+    ),
+    Patch(
+        "a schedule's times follow the crontab in the same form", "schedules/forms.py",
+        'self.moved = self.read_in(zone, self.stored, was=self.zone)',
+        'self.moved = self.read_in(self.zone, self.stored, was=self.zone)',
+        "tests/admin/test_schedule_wall_times.py"
+        "::test_what_is_typed_in_a_schedule_is_meant_in_the_zone_of_the_crontab_beside_it",
+    ),
     # Migrations
     Patch(
         "a database gets the indexes that were edited into a migration", "reminders/migrations/0008_repair_0006.py",
