@@ -1,7 +1,6 @@
 """Tokens and people as JSON."""
 
 from datetime import datetime
-from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -9,9 +8,10 @@ from rest_framework import serializers
 
 from accounts.fields import InstantField, LanguageField, PlainTextField, StrictBooleanField, StringField, TimezoneField
 from accounts.models import Preference, Token
+from edges.unknown_fields import StrictModelSerializer, StrictSerializer
 
 
-class TokenSerializer(serializers.ModelSerializer[Token]):
+class TokenSerializer(StrictModelSerializer[Token]):
     """A token without its secret, which nobody can read again."""
 
     class Meta:
@@ -20,7 +20,7 @@ class TokenSerializer(serializers.ModelSerializer[Token]):
         read_only_fields = fields
 
 
-class TokenRequestSerializer(serializers.Serializer[Any]):
+class TokenRequestSerializer(StrictSerializer):
     """The credentials that a token is made for, and what it shall be."""
 
     username = PlainTextField(max_length=150)
@@ -36,7 +36,7 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
         return value
 
 
-class CreatedTokenSerializer(serializers.ModelSerializer[Token]):
+class CreatedTokenSerializer(StrictModelSerializer[Token]):
     """A new token. Its text is no column, so the view hands it over as the context's `text`."""
 
     token = serializers.SerializerMethodField(help_text="The token itself. It is shown this once.")
@@ -50,7 +50,7 @@ class CreatedTokenSerializer(serializers.ModelSerializer[Token]):
         return str(self.context["text"])
 
 
-class MeSerializer(serializers.ModelSerializer[Preference]):
+class MeSerializer(StrictModelSerializer[Preference]):
     id = serializers.IntegerField(source="user.id", read_only=True)
     username = serializers.CharField(source="user.username", read_only=True)
     email = serializers.CharField(source="user.email", read_only=True)
@@ -67,7 +67,11 @@ class MeSerializer(serializers.ModelSerializer[Preference]):
         read_only_fields = fields
 
 
-class MeChangeSerializer(serializers.Serializer[Any]):
+class MeChangeSerializer(StrictSerializer):
+    id = serializers.IntegerField(read_only=True)
+    username = serializers.CharField(read_only=True)
+    email = serializers.CharField(read_only=True)
+    is_staff = serializers.BooleanField(read_only=True)
     first_name = PlainTextField(max_length=150, required=False, allow_blank=True)
     last_name = PlainTextField(max_length=150, required=False, allow_blank=True)
     email_enabled = StrictBooleanField(required=False, help_text="Whether reminders are mailed to you.")

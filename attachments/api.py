@@ -39,6 +39,7 @@ from attachments.models import Attachment, Thumbnail
 from attachments.ranges import UnsatisfiableError
 from attachments.receiving import ReceivedFile
 from attachments.serializers import AttachmentSerializer, ReleaseSerializer, UploadSerializer
+from edges.unknown_fields import EmptySerializer, refuse_body
 from taskapp.filters import IdFilter
 from taskapp.models import Task
 from work.failpoints import reached
@@ -204,20 +205,23 @@ class AttachmentViewSet(
         )  # fmt: skip
 
     @extend_schema(request=None, responses={200: AttachmentSerializer, 403: None, 409: None})
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], serializer_class=EmptySerializer)
     def rescan(self, request: Request, pk: str) -> Response:
         """Have it scanned again. Until that has ended it cannot be fetched."""
         user = cast(User, request.user)
         attachment = self.get_object()
+        refuse_body(request)
         with errors_as_http():
             services.rescan_attachment(attachment, by=user, as_administrator=may_change(user))
         return self._answer(attachment)
 
     @extend_schema(request=ReleaseSerializer, responses={200: AttachmentSerializer, 409: None})
-    @action(detail=True, methods=["post"], permission_classes=[IsAdminUser, MayChange])
+    @action(
+        detail=True, methods=["post"], permission_classes=[IsAdminUser, MayChange], serializer_class=ReleaseSerializer
+    )
     def release(self, request: Request, pk: str) -> Response:
         """For staff: let a quarantined file be fetched, whatever the scan has said. The reason is kept."""
-        serializer = ReleaseSerializer(data=request.data)
+        serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         attachment = self.get_object()
         with errors_as_http():
@@ -240,7 +244,8 @@ class AttachmentViewSet(
         raise Conflict(gettext("It has not been scanned yet."), code="not_scanned_yet")
 
     def _answer(self, attachment: Attachment) -> Response:
-        return Response(self.get_serializer(shown(Attachment.objects.all()).get(pk=attachment.pk)).data)
+        stored = shown(Attachment.objects.all()).get(pk=attachment.pk)
+        return Response(AttachmentSerializer(stored, context=self.get_serializer_context()).data)
 
 
 class TaskAttachmentViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Attachment]):

@@ -11,10 +11,11 @@ from rest_framework.reverse import reverse
 from accounts.fields import HistoryField, PlainTextField
 from attachments.models import Attachment, Scan, Thumbnail, Thumbnailing
 from attachments.scanning import SCANNER
+from edges.unknown_fields import StrictModelSerializer, StrictSerializer
 from work import breaker
 
 
-class ScanSerializer(serializers.ModelSerializer[Scan]):
+class ScanSerializer(StrictModelSerializer[Scan]):
     """Whether it is clean, and how far finding out has come."""
 
     history = HistoryField(read_only=True)
@@ -28,7 +29,7 @@ class ScanSerializer(serializers.ModelSerializer[Scan]):
         read_only_fields = fields
 
 
-class ThumbnailingSerializer(serializers.ModelSerializer[Thumbnailing]):
+class ThumbnailingSerializer(StrictModelSerializer[Thumbnailing]):
     """How far drawing the thumbnails has come."""
 
     history = HistoryField(read_only=True)
@@ -39,7 +40,7 @@ class ThumbnailingSerializer(serializers.ModelSerializer[Thumbnailing]):
         read_only_fields = fields
 
 
-class ThumbnailSerializer(serializers.ModelSerializer[Thumbnail]):
+class ThumbnailSerializer(StrictModelSerializer[Thumbnail]):
     url = serializers.SerializerMethodField()
 
     class Meta:
@@ -53,7 +54,7 @@ class ThumbnailSerializer(serializers.ModelSerializer[Thumbnail]):
         return f"{address}?size={thumbnail.size}"
 
 
-class AttachmentSerializer(serializers.ModelSerializer[Attachment]):
+class AttachmentSerializer(StrictModelSerializer[Attachment]):
     """A file of a task. It can be fetched from `content_url` while its state is `clean` or `ready`."""
 
     reason = serializers.SerializerMethodField(help_text="Why it is in that state, or what it waits for.")
@@ -96,7 +97,7 @@ class AttachmentSerializer(serializers.ModelSerializer[Attachment]):
         return None if stage is None else ThumbnailingSerializer(stage).data
 
 
-class UploadSerializer(serializers.Serializer[Any]):
+class UploadSerializer(StrictSerializer):
     """A form with one file, as multipart/form-data."""
 
     file = serializers.FileField()
@@ -108,5 +109,5 @@ class UploadSerializer(serializers.Serializer[Any]):
         return file
 
 
-class ReleaseSerializer(serializers.Serializer[Any]):
+class ReleaseSerializer(StrictSerializer):
     reason = PlainTextField(max_length=1000, help_text="Why the file may be fetched all the same.")

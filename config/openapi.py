@@ -5,7 +5,7 @@ The type: ignore comments stand where drf-spectacular has no annotations, or oth
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiFilterExtension
+from drf_spectacular.extensions import OpenApiFilterExtension, OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
@@ -68,9 +68,20 @@ class ProblemAutoSchema(AutoSchema):
             found |= {403}
         if "{" in self.path or self._is_list_view():
             found |= {404}  # for a list: behind its last page
-        if self.method in {"POST", "PUT", "PATCH"} and self.get_request_serializer() is not None:
+        if self.method in {"POST", "PUT", "PATCH"}:  # one without a body is refused if it has one
             found |= {413, 415}
         return found
+
+
+class StrictSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """Serializers that refuse unknown fields say so."""
+
+    target_class = "edges.unknown_fields.Strict"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> Any:
+        schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call]
+        return {**schema, "additionalProperties": False}
 
 
 class SearchSchema(OpenApiFilterExtension):  # type: ignore[no-untyped-call]

@@ -6,6 +6,9 @@
 `errors` names each field; `field` is a path such as `tags.3`, and empty for what concerns the whole.
 """
 
+import codecs
+import json
+from collections import Counter
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import IO, Any
@@ -19,25 +22,43 @@ from rest_framework.parsers import JSONParser
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.json import strict_constant
 from rest_framework.views import exception_handler
 
 PROBLEM = "application/problem+json"
 DEEPEST = 50
 TOO_DEEP = gettext_lazy("The JSON is nested too deeply.")
+LONGEST_NAME = 100
 LONGEST_DETAIL = 500
 """A message may quote what was sent, which may be megabytes."""
 
 
 class StrictJSONParser(JSONParser):
-    """JSON as RFC 8259 has it: in UTF-8, nested to a sane depth, without lone surrogates in names or values."""
+    """JSON as RFC 8259 has it: in UTF-8, nested to a sane depth, without lone surrogates in names or values.
+
+    A name that an object has twice is refused: all but the last value would be dropped without a word.
+    """
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
         try:
-            data = super().parse(stream, media_type, {**(parser_context or {}), "encoding": "utf-8"})
+            data = json.load(
+                codecs.getreader("utf-8")(stream), parse_constant=strict_constant, object_pairs_hook=without_repetition
+            )
         except RecursionError as error:
             raise ParseError(TOO_DEEP) from error
+        except ValueError as error:
+            raise ParseError(gettext("JSON parse error: %(error)s") % {"error": error}) from error
         check_content(data)
         return data
+
+
+def without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = Counter(name for name, _ in pairs)
+        name = names.most_common(1)[0][0][:LONGEST_NAME].encode(errors="replace").decode()
+        raise ParseError(gettext("The JSON has “%(name)s” twice in one object.") % {"name": name})
+    return found
 
 
 def check_content(data: Any) -> None:

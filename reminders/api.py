@@ -13,6 +13,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from edges.unknown_fields import EmptySerializer, refuse_body
 from reminders import services
 from reminders.models import Delivery, Reminder
 from reminders.serializers import DeliverySerializer, ReminderSerializer, RetriedSerializer
@@ -47,14 +48,15 @@ class ReminderViewSet(viewsets.ReadOnlyModelViewSet[Reminder]):
         return Reminder.objects.filter(task__owner=cast(User, self.request.user))
 
     @extend_schema(request=None, responses={200: ReminderSerializer, 409: None})
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], serializer_class=EmptySerializer)
     def cancel(self, request: Request, pk: str) -> Response:
         """Cancel a reminder that has not gone out yet."""
         reminder = self.get_object()
+        refuse_body(request)
         if not services.cancel_reminders(Reminder.objects.filter(pk=reminder.pk), by=cast(User, request.user)):
             raise NotInThatState(gettext("Nothing of this reminder is waiting to go out."))
         reminder.refresh_from_db()
-        return Response(self.get_serializer(reminder).data)
+        return Response(ReminderSerializer(reminder).data)
 
 
 class DeliveryFilter(filters.FilterSet):  # type: ignore[misc]
@@ -88,18 +90,23 @@ class DeliveryViewSet(viewsets.ReadOnlyModelViewSet[Delivery]):
         return own.select_related("reminder", "attachment", "recipient")
 
     @extend_schema(request=None, responses={200: DeliverySerializer, 409: None})
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], serializer_class=EmptySerializer)
     def retry(self, request: Request, pk: str) -> Response:
         """Queue it again at once: failed, suppressed, or waiting for a later attempt."""
         delivery = self.get_object()
+        refuse_body(request)
         if not services.retry_deliveries(Delivery.objects.filter(pk=delivery.pk), by=cast(User, request.user)):
             raise NotInThatState(gettext("A delivery that is sent or in work cannot be retried."))
         delivery.refresh_from_db()
-        return Response(self.get_serializer(delivery).data)
+        return Response(DeliverySerializer(delivery).data)
 
     @extend_schema(request=None, responses=RetriedSerializer, operation_id="deliveries_retry_failed")
-    @action(detail=False, methods=["post"], url_path="retry", url_name="retry-failed", pagination_class=None)
+    @action(
+        detail=False, methods=["post"], url_path="retry", url_name="retry-failed", pagination_class=None,
+        serializer_class=EmptySerializer,
+    )  # fmt: skip
     def retry_failed(self, request: Request) -> Response:
         """Queue every failed delivery of yours again at once."""
+        refuse_body(request)
         failed = self.get_queryset().filter(status=Delivery.Status.FAILED)
         return Response({"retried": services.retry_deliveries(failed, by=cast(User, request.user))})

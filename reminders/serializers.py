@@ -3,10 +3,11 @@
 from rest_framework import serializers
 
 from accounts.fields import HistoryField
+from edges.unknown_fields import StrictModelSerializer, StrictSerializer
 from reminders.models import Delivery, Reminder
 
 
-class ReminderSerializer(serializers.ModelSerializer[Reminder]):
+class ReminderSerializer(StrictModelSerializer[Reminder]):
     rule = serializers.IntegerField(source="rule_id", read_only=True)
     history = HistoryField(read_only=True)
 
@@ -16,7 +17,7 @@ class ReminderSerializer(serializers.ModelSerializer[Reminder]):
         read_only_fields = fields
 
 
-class DeliverySerializer(serializers.ModelSerializer[Delivery]):
+class DeliverySerializer(StrictModelSerializer[Delivery]):
     task = serializers.IntegerField(source="task_id", read_only=True)
     recipient = serializers.SerializerMethodField(help_text="The address: of the last attempt, else the one on file.")
     history = HistoryField(read_only=True)
@@ -33,5 +34,5 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
         return delivery.address or delivery.recipient.email
 
 
-class RetriedSerializer(serializers.Serializer[dict[str, int]]):
+class RetriedSerializer(StrictSerializer):
     retried = serializers.IntegerField(help_text="How many were queued again.")

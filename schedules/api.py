@@ -21,6 +21,7 @@ from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from edges.unknown_fields import EmptySerializer, refuse_body
 from schedules import services
 from schedules.editing import change_schedule, create_schedule, in_words
 from schedules.fields import MomentField
@@ -110,10 +111,11 @@ class ScheduleViewSet(viewsets.ModelViewSet[PeriodicTask]):
         parameters=[IDEMPOTENCY_KEY],
         responses={202: OpenApiResponse(RunSerializer, "Beat publishes it within a second.")},
     )
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], serializer_class=EmptySerializer)
     def run(self, request: Request, pk: str) -> Response:
         """Run the job once now, besides its schedule."""
         schedule = self.get_object()
+        refuse_body(request)
         key = request.headers.get("Idempotency-Key")
         if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
             raise ValidationError({"Idempotency-Key": gettext("This must be 1 to 255 printable ASCII characters.")})
@@ -135,18 +137,20 @@ class ScheduleViewSet(viewsets.ModelViewSet[PeriodicTask]):
         return self._answer(schedule.pk)
 
     @extend_schema(request=None, responses=ScheduleSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], serializer_class=EmptySerializer)
     def resume(self, request: Request, pk: str) -> Response:
         """End a pause."""
         schedule = self.get_object()
+        refuse_body(request)
         services.resume(schedule)
         return self._answer(schedule.pk)
 
     @extend_schema(request=None, responses={200: ScheduleSerializer, 409: None})
-    @action(detail=True, methods=["post"], url_path="skip-next")
+    @action(detail=True, methods=["post"], url_path="skip-next", serializer_class=EmptySerializer)
     def skip_next(self, request: Request, pk: str) -> Response:
         """Leave out the next tick. Said twice before that tick, it leaves out the same one."""
         schedule = self.get_object()
+        refuse_body(request)
         if services.skip_next(schedule) is None:
             raise NothingToSkip
         return self._answer(schedule.pk)

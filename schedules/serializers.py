@@ -13,6 +13,7 @@ from django_celery_results.models import TaskResult
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from edges.unknown_fields import StrictModelSerializer, StrictSerializer
 from schedules.checks import BLANK, CRONTAB_FIELDS, problems, problems_of_change
 from schedules.definitions import Definition
 from schedules.editing import in_words
@@ -21,7 +22,7 @@ from schedules.models import Policy, ScheduleRun
 from schedules.outlook import outlook_of
 
 
-class WholeSerializer(serializers.Serializer[Any]):
+class WholeSerializer(StrictSerializer):
     """A part that is given as a whole, also where the rest is changed in parts."""
 
     def to_internal_value(self, data: Any) -> Any:
@@ -60,7 +61,7 @@ KINDS: dict[str, dict[str, Any]] = {
 API_NAMES = {"task": "job", "clocked": "clocked_at"}
 
 
-class ScheduleSerializer(serializers.ModelSerializer[PeriodicTask]):
+class ScheduleSerializer(StrictModelSerializer[PeriodicTask]):
     name = TextField(max_length=200)
     job = TextField(max_length=200)
     description = TextField(max_length=10_000, multiline=True, required=False, allow_blank=True)
@@ -173,7 +174,7 @@ class PreviewSerializer(ScheduleSerializer):
         fields = [*ScheduleSerializer.Meta.fields, "count"]
 
 
-class MomentsSerializer(serializers.Serializer[Any]):
+class MomentsSerializer(StrictSerializer):
     results = serializers.ListField(child=serializers.DateTimeField())
 
 
@@ -181,7 +182,7 @@ class PreviewedSerializer(MomentsSerializer):
     schedule = serializers.CharField(help_text="In words.")
 
 
-class PauseSerializer(serializers.Serializer[Any]):
+class PauseSerializer(StrictSerializer):
     until = MomentField()
 
 
@@ -215,7 +216,7 @@ def as_json(text: str | None, empty: Any) -> Any:
         return text
 
 
-class RunSerializer(serializers.ModelSerializer[ScheduleRun]):
+class RunSerializer(StrictModelSerializer[ScheduleRun]):
     requested_by = serializers.CharField(source="requested_by.username", read_only=True, allow_null=True, default=None)
     late_seconds = serializers.SerializerMethodField(help_text="From its moment to its start.")
     job = serializers.SerializerMethodField(help_text="Where its result is.")
@@ -243,7 +244,7 @@ def jobs_with_results(runs: "list[ScheduleRun] | QuerySet[ScheduleRun]") -> set[
     return set(TaskResult.objects.filter(task_id__in=ids).values_list("task_id", flat=True)) if ids else set()
 
 
-class JobSerializer(serializers.ModelSerializer[TaskResult]):
+class JobSerializer(StrictModelSerializer[TaskResult]):
     id = serializers.CharField(source="task_id", read_only=True)
     job = serializers.CharField(source="task_name", read_only=True, allow_null=True)
     schedule = serializers.CharField(source="periodic_task_name", read_only=True, allow_null=True)

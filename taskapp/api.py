@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
+from edges.unknown_fields import EmptySerializer, refuse_body
 from taskapp import services
 from taskapp.errors import KeyReusedError, TagExistsError, TaskChangedError
 from taskapp.filters import TaskFilter
@@ -149,19 +150,23 @@ class TaskViewSet(viewsets.ModelViewSet[Task]):
         request=None, parameters=[IF_MATCH, ETAG], responses={200: TaskSerializer, 412: None},
         description="Mark the task as done.",
     )  # fmt: skip
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], serializer_class=EmptySerializer)
     def complete(self, request: Request, pk: str) -> Response:
         task = self.get_object()
+        refuse_body(request)
         with errors_as_http():
             return self._answer(services.complete_task(task, versions=wanted_versions(request, task)))
 
     @extend_schema(request=None, parameters=[ETAG], responses=TaskSerializer, description="Bring a deleted task back.")
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], serializer_class=EmptySerializer)
     def restore(self, request: Request, pk: str) -> Response:
-        return self._answer(services.restore_task(self.get_object()))
+        task = self.get_object()
+        refuse_body(request)
+        return self._answer(services.restore_task(task))
 
     def _answer(self, task: Task) -> Response:
-        return Response(self.get_serializer(task).data, headers={"ETag": etag(task)})
+        data = TaskSerializer(task, context=self.get_serializer_context()).data
+        return Response(data, headers={"ETag": etag(task)})
 
 
 class TagViewSet(

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from accounts.fields import InstantField, PlainTextField, StrictBooleanField, TimezoneField, instant
 from accounts.models import Preference
+from edges.unknown_fields import StrictModelSerializer
 from taskapp.errors import DueDateOutOfRangeError
 from taskapp.models import Tag, Task
 from taskapp.plain_list import TaskRow
@@ -18,7 +19,7 @@ from taskapp.services import with_due_date_settled
 MOST_TAGS = 50
 
 
-class TagSerializer(serializers.ModelSerializer[Tag]):
+class TagSerializer(StrictModelSerializer[Tag]):
     name = PlainTextField(max_length=50)
 
     class Meta:
@@ -35,7 +36,7 @@ class TagNamesField(serializers.ListField):
         return sorted((tag.name for tag in data.all()), key=str.lower)
 
 
-class TaskSerializer(serializers.ModelSerializer[Task]):
+class TaskSerializer(StrictModelSerializer[Task]):
     title = PlainTextField(max_length=500)
     description = PlainTextField(max_length=50_000, multiline=True, required=False, allow_blank=True)
     due_at = InstantField(
