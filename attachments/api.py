@@ -39,6 +39,7 @@ from attachments.models import Attachment, Thumbnail
 from attachments.ranges import UnsatisfiableError
 from attachments.receiving import ReceivedFile
 from attachments.serializers import AttachmentSerializer, ReleaseSerializer, UploadSerializer
+from edges.permissions import may
 from edges.unknown_fields import EmptySerializer, refuse_body
 from taskapp.filters import IdFilter
 from taskapp.models import Task
@@ -102,7 +103,7 @@ def code_of(error: AttachmentError) -> str:
 
 def may_change(user: User) -> bool:
     """An administrator of attachments, as the admin sees it."""
-    return user.is_staff and user.has_perm("attachments.change_attachment")
+    return may(user, Attachment, ["change"])
 
 
 class MayChange(BasePermission):

@@ -1,4 +1,5 @@
-"""The outbox in the browser: what was addressed to the person who looks. Staff see every reminder.
+"""The outbox in the browser: what was addressed to the person who looks; to staff who may look at deliveries, every
+reminder.
 
 Mail about accounts carries links that set passwords, so nobody but a superuser sees it.
 """
@@ -16,6 +17,7 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from edges.permissions import may
 from reminders.channels.outbox import ACCOUNT_PREFIX, name_of
 from reminders.models import Delivery
 
@@ -61,15 +63,20 @@ def outbox_message(request: HttpRequest, name: str) -> HttpResponse:
 
 def names_for(user: User) -> list[str]:
     """The file names that this person may see, newest first."""
-    if user.is_staff:
+    if may_see_all(user):
         files = sorted(settings.OUTBOX_DIR.glob("*.eml"), key=lambda path: path.stat().st_mtime, reverse=True)
         return [path.name for path in files if user.is_superuser or not is_about_accounts(path.name)][:SHOWN]
     sent = Delivery.objects.owned_by(user).filter(status=Delivery.Status.SENT)[:SHOWN]
     return [name_of(message_id) for message_id in sent.values_list("message_id", flat=True)]
 
 
+def may_see_all(user: User) -> bool:
+    """Who may look at all deliveries in the admin."""
+    return may(user, Delivery, ["view", "change"])
+
+
 def may_see(user: User, name: str) -> bool:
-    if user.is_staff:
+    if may_see_all(user):
         return user.is_superuser or not is_about_accounts(name)
     return (
         name.endswith(".eml")

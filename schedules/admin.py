@@ -27,6 +27,7 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
+from edges.permissions import may
 from edges.zones import moment_in_words
 from schedules import editing, services
 from schedules.definitions import Definition
@@ -53,11 +54,13 @@ admin.site.unregister([PeriodicTask, SolarSchedule, CrontabSchedule, IntervalSch
 
 
 class PolicyInline(admin.StackedInline):
+    """A part of the schedule: who may change that may change this, here as over the API."""
+
     model = Policy
     form = PolicyForm
     formset = PolicyFormSet
     can_delete = False
-    min_num, extra = 1, 0
+    extra = 0
     verbose_name = verbose_name_plural = "What happens to missed and overlapping runs"
     fieldsets = [
         (
@@ -69,6 +72,19 @@ class PolicyInline(admin.StackedInline):
         ),
         ("Leave out", {"fields": ["paused_until", "skip_at"]}),
     ]
+
+    def get_min_num(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
+        """One that is not stored is offered to whoever may store it. Django would show its fields to others, too."""
+        return 1 if self.has_add_permission(request, obj) else 0
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(cast(User, request.user), PeriodicTask, ["view", "change"])
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(cast(User, request.user), PeriodicTask, ["change"] if obj else ["add"])
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(cast(User, request.user), PeriodicTask, ["change"])
 
 
 class ScheduleChangeList(ChangeList):
@@ -177,7 +193,8 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
         shown = {"preview_url": reverse("admin:schedules_preview"), **(extra_context or {})}
         schedule = self.get_object(request, object_id) if object_id else None
         if schedule is not None and self.has_view_permission(request, schedule):
-            shown |= expected_and_actual(schedule)
+            may_see_runs = may(cast(User, request.user), ScheduleRun, ["view", "change"])
+            shown |= expected_and_actual(schedule, runs_shown=RUNS_SHOWN if may_see_runs else 0)
         return admin.ModelAdmin.changeform_view(self, request, object_id, form_url, shown)
 
     def save_model(self, request: HttpRequest, obj: PeriodicTask, form: ScheduleForm, change: bool) -> None:
@@ -256,8 +273,8 @@ def in_its_zone(schedule: PeriodicTask, moment: datetime | None) -> str | None:
     return moment_in_words(moment, zone_of(schedule.crontab), timezone.now())
 
 
-def expected_and_actual(schedule: PeriodicTask) -> dict[str, Any]:
-    runs = list(ScheduleRun.objects.filter(schedule=schedule)[:RUNS_SHOWN])
+def expected_and_actual(schedule: PeriodicTask, *, runs_shown: int) -> dict[str, Any]:
+    runs = list(ScheduleRun.objects.filter(schedule=schedule)[:runs_shown])
     results = results_of(runs)
     zone = zone_of(schedule.crontab)
     rows = [
@@ -271,6 +288,7 @@ def expected_and_actual(schedule: PeriodicTask) -> dict[str, Any]:
     paused_until, skip_at = outlook.definition.paused_until, outlook.definition.skip_at
     return {
         "rows": rows,
+        "may_see_runs": runs_shown > 0,
         "all_runs": f"{reverse('admin:schedules_schedulerun_changelist')}?schedule={schedule.pk}",
         "moments": [as_text(moment, zone) for moment in outlook.next_runs(MOMENTS_SHOWN)],
         "paused_until": paused_until and as_text(paused_until, zone),

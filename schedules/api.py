@@ -17,10 +17,10 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, ValidationError
-from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from edges.permissions import AsInTheAdmin
 from edges.unknown_fields import EmptySerializer, refuse_body
 from schedules import services
 from schedules.editing import change_schedule, create_schedule, in_words
@@ -62,7 +62,8 @@ class ScheduleViewSet(viewsets.ModelViewSet[PeriodicTask]):
 
     queryset = PeriodicTask.objects.select_related("solar")
     serializer_class = ScheduleSerializer
-    permission_classes = [IsAdminUser]
+    permission_classes = [AsInTheAdmin]
+    verbs = {"preview": ["change", "add"]}
     http_method_names = ["get", "head", "options", "post", "patch", "delete"]
     search_fields = ["name", "task"]
     ordering_fields = ["id", "name", "last_run_at"]
@@ -232,7 +233,7 @@ class RunViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[ScheduleRun]):
 
     queryset = ScheduleRun.objects.none()
     serializer_class = RunSerializer
-    permission_classes = [IsAdminUser]
+    permission_classes = [AsInTheAdmin]
     filterset_class = RunFilter
     ordering_fields = ["id", "scheduled_for"]
     ordering = ["-scheduled_for"]
@@ -272,7 +273,7 @@ class JobViewSet(viewsets.ReadOnlyModelViewSet[TaskResult]):
 
     queryset = TaskResult.objects.all()
     serializer_class = JobSerializer
-    permission_classes = [IsAdminUser]
+    permission_classes = [AsInTheAdmin]
     filterset_class = JobFilter
     lookup_field = "task_id"
     lookup_url_kwarg = "id"

@@ -13,7 +13,7 @@ URL = "/api/v1/schedules/"
 
 @pytest.fixture
 def client(committed_db, api):
-    return api(make_user("staff", is_staff=True))
+    return api(make_user("staff", is_staff=True, is_superuser=True))
 
 
 def each_of(*bodies):

@@ -1,9 +1,11 @@
-"""`/outbox/`: everybody sees the mail that was addressed to them; staff see every reminder; superusers see it all."""
+"""`/outbox/`: everybody sees the mail that was addressed to them; staff who may look at deliveries
+see every reminder; superusers see it all."""
 
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.mail import send_mail
 
 from reminders.channels.outbox import ACCOUNT_PREFIX, name_of, write
@@ -14,8 +16,10 @@ from tests.factories import make_delivery, make_task, make_user
 
 @pytest.fixture
 def helper(db):
-    """Staff, without being a superuser."""
-    return make_user("helper", is_staff=True)
+    """Staff who may look at deliveries, without being a superuser."""
+    helper = make_user("helper", is_staff=True)
+    helper.user_permissions.add(Permission.objects.get(codename="view_delivery"))
+    return helper
 
 
 def mail_to(user, outbox: Path, subject: str = "Due soon: rent", body: str = "Open http://testserver/tasks/1/") -> str:
@@ -64,6 +68,18 @@ def test_staff_see_every_reminder_the_newest_first(alice, bob, helper, client, o
     text = see(client, helper).text
 
     assert 0 < text.index("second") < text.index("first")
+
+
+def test_staff_who_may_not_look_at_deliveries_see_their_own_alone(alice, client, outbox):
+    name = mail_to(alice, outbox)
+    clerk = make_user("clerk", is_staff=True)
+    mail_to(clerk, outbox, subject="theirs")
+
+    text = see(client, clerk).text
+
+    assert "theirs" in text
+    assert "Due soon: rent" not in text
+    assert see(client, clerk, f"/outbox/{name}").status_code == 404
 
 
 def test_mail_about_accounts_is_for_superusers_alone(alice, helper, staff, client, outbox, settings):
