@@ -40,7 +40,7 @@ from attachments.ranges import UnsatisfiableError
 from attachments.receiving import ReceivedFile
 from attachments.serializers import AttachmentSerializer, ReleaseSerializer, UploadSerializer
 from edges.permissions import may
-from edges.unknown_fields import EmptySerializer, refuse_body
+from edges.unknown_fields import EmptySerializer, refuse_body, refuse_query
 from taskapp.filters import IdFilter
 from taskapp.models import Task
 from work.failpoints import reached
@@ -193,6 +193,7 @@ class AttachmentViewSet(
     @action(detail=True, renderer_classes=[AnyRenderer])
     def thumbnail(self, request: Request, pk: str) -> HttpResponseBase:
         """Fetch a small picture of it, `image/webp`. 404 if there is none: `thumbnailing` says why."""
+        refuse_query(request, "size")
         size = request.query_params.get("size") or Thumbnail.Size.SMALL
         if size not in Thumbnail.Size.values:
             raise ValidationError(

@@ -59,8 +59,16 @@ class EmptySerializer(StrictSerializer):
     """The body of a request that says everything by its address."""
 
 
+def refuse_query(request: Request, *known: str) -> None:
+    """ValidationError if the address has parameters that nobody reads."""
+    if unknown := set(request.query_params) - {*known, "format"}:
+        names = sorted(name[:LONGEST_NAME] for name in unknown)[:MOST_NAMED]
+        raise serializers.ValidationError(dict.fromkeys(names, gettext("There is no such parameter.")))
+
+
 def refuse_body(request: Request) -> None:
-    """ValidationError if fields were sent where there are none. No body is as good as an empty one."""
+    """ValidationError if something was sent where the path says all. No body is as good as an empty one."""
+    refuse_query(request)
     EmptySerializer(data={} if request.data is None else request.data).is_valid(raise_exception=True)
 
 

@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from edges.permissions import AsInTheAdmin
-from edges.unknown_fields import EmptySerializer, refuse_body
+from edges.unknown_fields import EmptySerializer, refuse_body, refuse_query
 from schedules import services
 from schedules.editing import change_schedule, create_schedule, in_words
 from schedules.fields import MomentField
@@ -160,8 +160,7 @@ class ScheduleViewSet(viewsets.ModelViewSet[PeriodicTask]):
     @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
     def next(self, request: Request, pk: str) -> Response:
         """The next moments at which it runs."""
-        if unknown := set(request.query_params) - {"count", "format"}:
-            raise ValidationError(dict.fromkeys(sorted(unknown), gettext("There is no such parameter.")))
+        refuse_query(request, "count")
         text = request.query_params.get("count", "5")
         count = int(text) if text.isascii() and text.isdecimal() and len(text) <= 2 else 0
         if not 1 <= count <= MOST_MOMENTS:
@@ -174,6 +173,7 @@ class ScheduleViewSet(viewsets.ModelViewSet[PeriodicTask]):
     @action(detail=False, methods=["post"], serializer_class=PreviewSerializer, pagination_class=None)
     def preview(self, request: Request) -> Response:
         """When a schedule would run, without making it."""
+        refuse_query(request)
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         definition, count = serializer.validated_data["after"], serializer.validated_data["count"]

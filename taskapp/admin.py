@@ -44,7 +44,7 @@ class TaskAdmin(LargeTableAdmin):
     list_select_related = ["owner"]
     autocomplete_fields = ["owner"]
     fields = [
-        "owner", "title", "description", "status", "priority", "tag_names", ("due_at", "timezone"),
+        "owner", "title", "description", "status", "priority", "tag_names", "due_at", "timezone",
         "all_day", "version", "created_at", "updated_at", "completed_at", "deleted_at",
     ]  # fmt: skip
     readonly_fields = ["version", "created_at", "updated_at", "completed_at", "deleted_at"]
@@ -54,7 +54,7 @@ class TaskAdmin(LargeTableAdmin):
         """Who may only look sees the due date in the task's zone, too."""
         if obj is None or self.has_change_permission(request, obj):
             return self.fields
-        return ["due" if "due_at" in field else field for field in self.fields if field != "all_day"]
+        return ["due" if field == "due_at" else field for field in self.fields if field != "all_day"]
 
     @admin.display(description="Title", ordering="title")
     def short_title(self, task: Task) -> str:

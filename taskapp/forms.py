@@ -29,7 +29,7 @@ class TaskForm(WallTimesForm, forms.ModelForm):  # type: ignore[type-arg]
 
     due_at = WallTimeField(
         label="Due", zone_select="timezone", all_day="all_day",
-        help_text="In the time zone beside it. For a whole day, the date alone.",
+        help_text="In the time zone chosen below. For a whole day, the date alone.",
     )  # fmt: skip
     timezone = forms.ChoiceField(
         label="Time zone", initial=default_timezone, help_text="Another one keeps date and time, and moves the instant."

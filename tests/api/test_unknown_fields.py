@@ -130,6 +130,24 @@ def test_a_request_that_says_all_by_its_address_takes_no_field(client, rows):
         assert client.generic("POST", path, body, content_type="application/json").status_code == 200
 
 
+QUERIES = [
+    ("post", "deliveries/retry/?task=1", "task"),  # else all were retried
+    ("post", "tasks/{tasks}/complete/?dry_run=1", "dry_run"),
+    ("post", "schedules/{schedules}/run/?at=1", "at"),
+    ("post", "schedules/preview/?count=3", "count"),
+    ("get", "schedules/{schedules}/next/?counts=3", "counts"),
+    ("get", "attachments/{attachments}/thumbnail/?sise=large", "sise"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "name"), QUERIES)
+def test_a_parameter_that_nobody_reads_is_refused(client, rows, method, path, name):
+    before = everything()
+
+    assert refused(getattr(client, method)("/api/v1/" + path.format(**rows))) == {name: "There is no such parameter."}
+    assert everything() == before
+
+
 def test_it_is_told_along_with_whatever_else_is_wrong(client):
     assert refused(client.post("/api/v1/tasks/", {"state": "done", "priority": "urgent"})).keys() == {
         "state", "priority", "title",
