@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from tests import clamav
-from tests.chaos import files, flood, kills, matrix, report, soak
+from tests.chaos import files, flood, kills, matrix, report, soak, states
 from tests.chaos.fleet import CLOCK, LEASE_SECONDS, Fleet
 from tests.chaos.mail_server import MailServer
 from tests.needs import Need, left_out
 
 PARTS = list(report.PARTS)
 STEPS = "soak's steps of the clock"
-ENVIRONS = {"kills": kills.ENVIRON, "flood": flood.ENVIRON}
+ENVIRONS = {"states": states.ENVIRON, "kills": kills.ENVIRON, "flood": flood.ENVIRON}
 
 Part = Callable[[Fleet, list[Any]], None]
 """part(fleet, outcomes): each outcome is appended once it is there."""
@@ -33,6 +33,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=PARTS, help="run this part; may be given again")
     parser.add_argument("--point", action="append", help="of the matrix, the rows of this point alone")
     parser.add_argument("--action", default="", help="of the matrix, the rows whose action begins so")
+    parser.add_argument("--state", default="", help="of the states, those whose name has this in it")
     parser.add_argument("--seed", type=int, default=20261122, help="of the faults at random")
     parser.add_argument("--soak-seconds", type=float, default=180)
     parser.add_argument("--kills-reminders", type=int, default=kills.REMINDERS)
@@ -52,6 +53,7 @@ def main() -> int:
         "files": lambda fleet, outcomes: files.run(
             fleet, files_rows_of(chosen.point, chosen.action), outcomes=outcomes, say=say
         ),
+        "states": lambda fleet, outcomes: states.run(fleet, states_named(chosen.state), outcomes=outcomes, say=say),
         "soak": lambda fleet, outcomes: outcomes.append(
             soak.run(fleet, seed=chosen.seed, seconds=chosen.soak_seconds, say=say)
         ),
@@ -114,12 +116,19 @@ def files_rows_of(points: list[str] | None, action: str) -> list[files.Row]:
     return [row for row in files.ROWS if (not points or row.point in points) and row.action.startswith(action)]
 
 
+def states_named(words: str) -> list[states.Row]:
+    return [row for row in states.ROWS if words in row.name]
+
+
 def with_a_fleet(name: str, part: Part, outcomes: list[Any], *, keep: bool) -> None:
     directory = Path(tempfile.mkdtemp(prefix=f"taskapp-chaos-{name}-"))
     environ = ENVIRONS.get(name, {})
     say(f"--- {name}, in {directory}")
     try:
-        with MailServer() as mail, Fleet(directory, mail, own_clock=name == "soak", **environ) as fleet:
+        with (
+            MailServer() as mail,
+            Fleet(directory, mail, own_clock=name == "soak", small_disks=name == "states", **environ) as fleet,
+        ):
             part(fleet, outcomes)
     except BaseException:
         say(f"the logs are in {directory}")

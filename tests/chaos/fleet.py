@@ -32,6 +32,7 @@ from tests.chaos.mail_server import MailServer
 from tests.chaos.processes import Program, children, is_alive
 from tests.e2e.service import COMMANDS, PASSWORD, ROOT, free_port, run_manage
 from tests.needs import Need
+from tests.small_disk import can_mount, small_disk
 from tests.waiting import eventually
 
 WEB, BEATS, WORKERS = "web", ["celery-beat#1", "celery-beat#2"], [f"celery-worker#{n}" for n in (1, 2, 3)]
@@ -43,6 +44,9 @@ FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 CLOCK = Need("libfaketime", lambda: FAKETIME is not None)
 
 LEASE_SECONDS = 4
+
+DISKS = {"data": 192, "database": 512, "broker": 64}
+"""DATA_DIR and the directories of the servers, each with its megabytes where it is a disk of its own."""
 
 UNREST = """
     SELECT (SELECT count(*) FROM reminders_taskchange), (SELECT count(*) FROM reminders_rulechange),
@@ -64,9 +68,13 @@ print("TOKENS " + json.dumps({{person.username: [person.pk, create_token(person)
 class Fleet:
     """Entered, everything runs and is ready. `api` talks to it as one of its users, until it is granted."""
 
-    def __init__(self, directory: Path, mail: MailServer, *, own_clock: bool = False, **environ: str) -> None:
-        """`own_clock`: PostgreSQL's clock can be set, where libfaketime is installed. It makes PostgreSQL slower."""
+    def __init__(
+        self, directory: Path, mail: MailServer, *, own_clock: bool = False, small_disks: bool = False, **environ: str
+    ) -> None:
+        """`own_clock`: PostgreSQL's clock can be set, where libfaketime is installed. It makes PostgreSQL slower.
+        `small_disks`: each of DISKS is a disk of its own, where the harness may mount, and can be filled."""
         self.directory = directory
+        self.has_small_disks = small_disks and can_mount()
         self.mail = mail
         self.armory = Armory(directory / "armory")
         self.has_own_clock = own_clock and FAKETIME is not None
@@ -82,8 +90,10 @@ class Fleet:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        for name in ("armory", "ready", "finished", "data"):
+        for name in ("armory", "ready", "finished", *DISKS):
             (self.directory / name).mkdir(mode=0o700)
+        for name, megabytes in DISKS.items() if self.has_small_disks else ():
+            self._stack.enter_context(small_disk(self.directory / name, megabytes=megabytes))
         self.set_clock(0)
         (self.directory / "trace").touch()
         self._stack.callback(self._stop)
@@ -114,8 +124,8 @@ class Fleet:
     # What it consists of
 
     def _add_servers(self) -> None:
-        data = self.directory / "data"
-        for name, server in (("postgres", PostgreSQL(data, {})), ("redis", Valkey(data, {}))):
+        database, broker = PostgreSQL(self.directory / "database", {}), Valkey(self.directory / "broker", {})
+        for name, server in (("postgres", database), ("redis", broker)):
             server.port = free_port()
             server.prepare()
             self._servers[name] = server
@@ -253,6 +263,16 @@ class Fleet:
                 last = repr(error)
             assert time.monotonic() < end, f"{method} {path} is not granted within {within:g} s: {last}"
             time.sleep(0.1)
+
+    def down(self) -> list[str] | None:
+        """The parts that /healthz/reminders names, [] if all is well; None if there is no answer."""
+        try:
+            with urlopen(f"{self.url}/healthz/reminders", timeout=10) as answer:
+                return list(json.load(answer)["down"])
+        except HTTPError as error:
+            return list(json.load(error)["down"])
+        except (OSError, HTTPException, ValueError):
+            return None
 
     def sql(self, statement: str, parameters: Any = None) -> list[Any]:
         """As the harness: to set up, to see whether it rests, and for the one look of the ledger."""

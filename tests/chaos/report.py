@@ -11,7 +11,7 @@ import django
 
 from launcher import binaries
 from tests.chaos import files as file_rows
-from tests.chaos import flood, kills, matrix, soak
+from tests.chaos import flood, kills, matrix, soak, states
 from tests.needs import GIT
 
 INTRODUCTION = """\
@@ -37,6 +37,10 @@ FILES = """\
 A photo, a text, a virus and a photo that is cut off are uploaded in each row. In the end the photo has its thumbnails
 and each file is handed out byte for byte, but for the virus, of which its owner was told once; and the storage holds
 the files that rows refer to, and no other."""
+
+STATES = f"""\
+A reminder comes due each second, and three people add tasks. The state is held for {states.HELD_SECONDS:.0f} s with the
+service's default settings, and healed; "after" counts from its beginning, "all told after" from the healing."""
 
 
 def document(*, command: str, outcomes: Mapping[str, list[Any]], notes: Mapping[str, str], lease_seconds: int) -> str:
@@ -159,9 +163,31 @@ def of_flood(outcomes: list[flood.Outcome]) -> str:
     return f"{words}\n{table(['What', 'Number'], facts)}\n{wrong}"
 
 
+def of_states(rows: list[states.Outcome]) -> str:
+    head = ["State", "Named in health", "After", "Due", "Received", "Lost", "Repeated", "Doubled", "All told after"]
+    lines = [
+        [row.row.name, f"**left out**: {row.left_out}", *[""] * 7] if row.left_out else
+        [
+            row.row.name, row.row.part or "nothing", seconds_of(row.named_seconds), row.verdict.due,
+            row.verdict.received, len(row.verdict.lost), row.verdict.repeated, len(row.verdict.doubled),
+            f"{row.told_seconds:.1f} s",
+        ]
+        for row in rows
+    ]  # fmt: skip
+    good = sum(row.is_good for row in rows)
+    wrong = "".join(f"\n**{row.row.name}: {each}**\n" for row in rows if not row.left_out for each in row.wrong)
+    words = f"{STATES}\n\n{len(rows)} rows, of which {good} are as they should be.\n"
+    return f"{words}\n{table(head, lines)}\n{wrong}"
+
+
+def seconds_of(seconds: float | None) -> str:
+    return "**never**" if seconds is None else f"{seconds:.1f} s"
+
+
 PARTS: dict[str, tuple[str, Callable[[list[Any]], str]]] = {
     "matrix": ("Every point", of_matrix),
     "files": ("Every point on the way of a file", of_files),
+    "states": ("Servers and disks in odd states", of_states),
     "soak": ("Faults at random", of_soak),
     "kills": ("A backlog while workers die", of_kills),
     "flood": ("A flood", of_flood),

@@ -204,7 +204,7 @@ class Soak:
         pid, broker.is_wanted = broker.pid, False
         broker.signal(signal.SIGKILL)
         self.fleet.until_dead(pid)
-        shutil.rmtree(self.fleet.directory / "data" / "valkey" / "appendonlydir")
+        shutil.rmtree(self.fleet.directory / "broker" / "valkey" / "appendonlydir")
         self._is_over.wait(random.uniform(0, 2))
         broker.is_wanted = True
 

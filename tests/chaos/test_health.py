@@ -1,13 +1,9 @@
 """`/healthz/reminders` names the part that was stopped, in time, and does not flap when a worker is killed."""
 
-import json
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPException
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import pytest
 
@@ -46,20 +42,9 @@ def without_mail(fleet: Fleet, mood: Mood) -> Iterator[None]:
     fleet.mail.be(Mood.WELL)
 
 
-def down(fleet: Fleet) -> list[str] | None:
-    """The parts that are named, [] if all is well; None if there is no answer."""
-    try:
-        with urlopen(f"{fleet.url}/healthz/reminders", timeout=10) as answer:
-            return json.load(answer)["down"]
-    except HTTPError as error:
-        return json.load(error)["down"]
-    except (OSError, HTTPException):
-        return None
-
-
 def until_well(fleet: Fleet) -> None:
     """All is well, and every part has just been heard of, as it is when nothing was wrong for a while."""
-    eventually(lambda: down(fleet) == [], within=90)
+    eventually(lambda: fleet.down() == [], within=90)
     heard_of = "SELECT count(*) FROM work_bell WHERE answered_at > clock_timestamp() - interval '4 seconds'"
     eventually(lambda: fleet.sql(heard_of) == [(3,)], within=90)
 
@@ -77,7 +62,7 @@ def test_a_part_that_is_stopped_is_named_in_time_and_alone(fleet, part):
     until_well(fleet)
 
     with STOPS[part](fleet):
-        named = eventually(lambda: down(fleet), within=LATE_SECONDS + SLACK_SECONDS)
+        named = eventually(lambda: fleet.down(), within=LATE_SECONDS + SLACK_SECONDS)
 
     assert named == [part]
 
@@ -91,7 +76,7 @@ def test_a_mail_server_that_is_stopped_is_named_in_time_though_nothing_waits(fle
     until_well(fleet)
 
     with without_mail(fleet, mood):
-        named = eventually(lambda: down(fleet), within=LATE_SECONDS + SLACK_SECONDS)
+        named = eventually(lambda: fleet.down(), within=LATE_SECONDS + SLACK_SECONDS)
 
     assert named == ["mail"]
 
@@ -104,7 +89,7 @@ def test_an_ordinary_death_of_a_worker_is_no_broken_promise(fleet):
         fleet[name].signal(signal.SIGKILL)
         end = time.monotonic() + LATE_SECONDS / 2
         while time.monotonic() < end:
-            seen.append(down(fleet))
+            seen.append(fleet.down())
             time.sleep(0.2)  # between two looks
 
     assert set(map(str, seen)) == {"[]"}
