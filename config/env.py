@@ -14,6 +14,7 @@ from environs import EnvError, FileAwareEnv, validate
 from prometheus_client import values
 from psycopg.conninfo import conninfo_to_dict
 
+from config.counts import write_counts
 from launcher import secret_key
 from launcher.places import make_data_dir
 
@@ -83,8 +84,8 @@ def count_in_files(metrics_dir: Path) -> None:
 
     It decides when it is imported, and Flower's plug-in imports it before `celery` reads any setting: decide again.
     """
-    own = Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(metrics_dir / gethostname())))
-    own.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(metrics_dir / gethostname()))
+    write_counts()
     values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
 
 

@@ -21,7 +21,8 @@ class Counted(Collector):
     """The counts of web and workers. Each process writes files of its own, in one directory per host name."""
 
     def collect(self) -> Iterator[Metric]:
-        files = [str(path) for path in Path(settings.METRICS_DIR).glob("*/*.db")]
+        found = Path(settings.METRICS_DIR).glob("*/*.db")
+        files = [str(path) for path in found if path.stat().st_size]  # a full disk takes a name without a content
         yield from MultiProcessCollector.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
 
 
