@@ -75,6 +75,8 @@ class RangeNotSatisfiable(APIException):
 class StorageUnavailable(APIException):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_code = "storage_unavailable"
+    wait = 60
+    """Seconds, for Retry-After."""
 
 
 @contextmanager

@@ -34,6 +34,10 @@ class TaskGoneError(AttachmentError):
     """The task was deleted meanwhile."""
 
 
+class DiskFullError(StorageFailedError):
+    """There is no room for another file on the server's disk. Try again later."""
+
+
 class QuarantinedError(AttachmentError):
     """It is quarantined: only an administrator may delete or release it."""
 

@@ -10,7 +10,8 @@ import tempfile
 import time
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from io import BytesIO
+from typing import IO, Any, cast
 
 import structlog
 from django.conf import settings
@@ -29,12 +30,43 @@ class ReceivedFile(TemporaryUploadedFile):
     is_too_large = False
     is_broken = False
     """The disk did not take it."""
+    has_no_room = False
+    """It would have left less on the disk than is kept (DISK_RESERVE_MB)."""
 
     def __init__(self, name: str, content_type: str) -> None:
-        settings.UPLOAD_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = tempfile.NamedTemporaryFile(dir=settings.UPLOAD_DIR, suffix=".upload")  # noqa: SIM115 (closed with us)
         # Past TemporaryUploadedFile, which would make a file of its own elsewhere.
-        UploadedFile.__init__(self, file, name, content_type, 0)
+        UploadedFile.__init__(self, self._opened(), name, content_type, 0)
+
+    def _opened(self) -> IO[bytes]:
+        """Unbuffered, so that the disk has a chunk when it is written, and not when it is read or closed."""
+        try:
+            settings.UPLOAD_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return tempfile.NamedTemporaryFile(dir=settings.UPLOAD_DIR, suffix=".upload", buffering=0)
+        except OSError:
+            log.exception("upload not received")
+            self.is_broken = True
+            return BytesIO()
+
+    @property
+    def is_refused(self) -> bool:
+        return self.is_too_large or self.is_broken or self.has_no_room
+
+    def append(self, chunk: bytes) -> None:
+        file = cast("IO[bytes]", self.file)
+        try:
+            while chunk:  # a disk that is nearly full takes a part first
+                chunk = chunk[file.write(chunk) :]
+        except OSError:
+            log.exception("upload not received")
+            self.is_broken = True
+
+
+def is_room_for(size: int) -> bool:
+    """Whether the disk has more than is kept once so many bytes are written; an error is for whoever writes them."""
+    try:
+        return shutil.disk_usage(settings.UPLOAD_DIR).free - size >= settings.DISK_RESERVE_BYTES
+    except OSError:
+        return True
 
 
 class ReceivingHandler(TemporaryFileUploadHandler):
@@ -50,13 +82,11 @@ class ReceivingHandler(TemporaryFileUploadHandler):
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
         if start + len(raw_data) > settings.ATTACHMENT_MAX_BYTES:
             self.file.is_too_large = True
-        if not (self.file.is_too_large or self.file.is_broken):
+        elif not is_room_for(len(raw_data)):
+            self.file.has_no_room = True
+        if not self.file.is_refused:
             self._hash.update(raw_data)
-            try:
-                self.file.write(raw_data)
-            except OSError:
-                log.exception("upload not received")
-                self.file.is_broken = True
+            self.file.append(raw_data)
         return None
 
     def file_complete(self, file_size: int) -> "UploadedFile[Any] | None":

@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 
 from attachments import files
 from attachments.errors import (
+    DiskFullError,
     FileEmptyError,
     FileTooLargeError,
     NotInThatStateError,
@@ -61,6 +62,8 @@ def check_upload(task: Task, upload: ReceivedFile) -> None:
         raise FileTooLargeError(
             gettext("The file is larger than %(size)s.") % {"size": in_megabytes(settings.ATTACHMENT_MAX_BYTES)}
         )
+    if upload.has_no_room:
+        raise DiskFullError
     if upload.is_broken:
         raise StorageFailedError
     if not upload.size:

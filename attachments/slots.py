@@ -11,7 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from socket import gethostname
 
+import structlog
 from django.conf import settings
+
+log = structlog.get_logger("attachments")
+
+_is_disk_usable = True
+"""Told once: while the disk is full, a run looks for a slot several times a second."""
 
 
 def most() -> int:
@@ -20,8 +26,16 @@ def most() -> int:
 
 @contextmanager
 def slot() -> Iterator[bool]:
-    """Whether there was one; it is kept until the context ends."""
-    descriptor = taken()
+    """Whether there was one; it is kept until the context ends. There is none on a disk that cannot be written."""
+    global _is_disk_usable
+    try:
+        descriptor = taken()
+    except OSError as error:
+        if _is_disk_usable:
+            log.warning("files wait: the disk cannot be written", error=str(error))
+        descriptor, _is_disk_usable = None, False
+    else:
+        _is_disk_usable = True
     try:
         yield descriptor is not None
     finally:

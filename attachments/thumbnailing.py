@@ -5,6 +5,7 @@ what a hostile file does to it, it does to that process alone. A file that canno
 stage says why; it can be fetched all the same.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -24,8 +25,10 @@ from django.db import transaction
 from attachments import drawing, files
 from attachments.models import Attachment, Thumbnail, Thumbnailing
 from attachments.scanning import lease, locked_attachment, log, refuse
-from work.claims import Holder, Turn, claim, claim_alone, held, release
+from work import breaker
+from work.claims import Holder, Turn, claim, claim_alone, hand_back, held, release
 from work.failpoints import reached
+from work.insisting import DATABASE_AWAY, insist
 from work.step import clock, noted, step
 
 State, Status = Attachment.State, Thumbnailing.Status
@@ -45,6 +48,8 @@ BROKEN = {
     )
 }  # fmt: skip
 """How a decoder ends that breaks, or that gets no more memory. Any other signal comes from somebody else."""
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 LEASE_LOST = "lease lost"
 
@@ -92,13 +97,30 @@ def draw(pk: int, holder: Holder) -> str:
         reached("thumbnails written", id=pk)
     except NotDrawableError as error:
         return settle(pk, holder, [], [], seconds=round(monotonic() - began, 3), why_not=str(error))
+    except DATABASE_AWAY:  # not the file's doing
+        insist(lambda: hand_back(Thumbnailing, [pk], holder), until=began + lease().total_seconds())
+        raise
     except Exception as error:  # the storage, the disk, or a defect of ours
         log.exception("thumbnailing broke", id=pk)
+        if is_of_the_disk(error):
+            return park(pk, holder, error)
         return refuse(Thumbnailing, pk, holder, words_for(error))
     word = settle(pk, holder, drawn, keys, seconds=round(monotonic() - began, 3))
     if word == LEASE_LOST:
         files.let_go(*keys)
     return word
+
+
+def is_of_the_disk(error: Exception) -> bool:
+    """Whether there is no room to write, which no file is to blame for."""
+    cause = error.__cause__ if isinstance(error, files.StorageError) else error
+    return isinstance(cause, OSError) and cause.errno in NO_ROOM
+
+
+def park(pk: int, holder: Holder, error: Exception) -> str:
+    """Back into the queue for a while, at nobody's cost."""
+    release(Thumbnailing, pk, holder, "parked", status=Status.QUEUED, reason=words_for(error), later=breaker.LONGEST)
+    return "parked"
 
 
 def work_directory() -> Path:

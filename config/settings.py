@@ -50,6 +50,7 @@ HISTORY_DAYS = env.int("HISTORY_DAYS", 90, validate=environment.at_least_one)
 TOMBSTONE_DAYS = env.int("TOMBSTONE_DAYS", 30, validate=environment.at_least_one)
 RESULT_DAYS = env.int("RESULT_DAYS", 7, validate=environment.at_least_one)
 RUN_DAYS = env.int("RUN_DAYS", 30, validate=environment.at_least_one)
+DISK_RESERVE_MB = env.int("DISK_RESERVE_MB", 100, validate=environment.at_least_zero)
 ATTACHMENT_MAX_MB = env.int("ATTACHMENT_MAX_MB", 10, validate=environment.at_least_one)
 ATTACHMENT_QUOTA_MB = env.int("ATTACHMENT_QUOTA_MB", 1000, validate=environment.at_least_one)
 ATTACHMENTS_PER_TASK = env.int("ATTACHMENTS_PER_TASK", 20, validate=environment.at_least_one)
@@ -88,6 +89,7 @@ OUTBOX_DIR = DATA_DIR / "outbox"
 CLAMD = environment.virus_scanner(CLAMD_URL) if CLAMD_URL else None
 ATTACHMENT_MAX_BYTES = ATTACHMENT_MAX_MB * 2**20
 ATTACHMENT_QUOTA_BYTES = ATTACHMENT_QUOTA_MB * 2**20
+DISK_RESERVE_BYTES = DISK_RESERVE_MB * 2**20
 UPLOAD_DIR = DATA_DIR / "uploads"
 
 if "*" in ALLOWED_HOSTS and not DEBUG:
