@@ -15,6 +15,9 @@ COME_AGAIN_SECONDS = 5
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Also what Django makes of a session that the database did not take, SessionInterrupted."""
+    if is_the_databases(exception):
+        return database_away(request)
     return (
         problem_page(400, gettext("The request cannot be understood."))
         if is_api(request)
@@ -40,7 +43,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
     """Django calls this while it handles the error."""
-    if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
+    if is_the_databases(sys.exc_info()[1]):
         return database_away(request)
     return (
         problem_page(500, gettext("Something broke on our side; the log has it."))
@@ -49,8 +52,18 @@ def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
     )
 
 
+def is_the_databases(error: BaseException | None) -> bool:
+    """Whether it, or what it came of, says that PostgreSQL is away, or in a state in which it cannot do what is asked
+    (config/postgresql/states.py)."""
+    while error is not None:
+        if isinstance(error, (OperationalError, InterfaceError)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def database_away(request: HttpRequest) -> HttpResponse:
-    """The connection was lost or not to be had, or somebody else's lock was waited for too long."""
+    """Nobody knows of the request what became of it: its commit may have been heard."""
     response = (
         problem_page(
             503,

@@ -10,12 +10,13 @@ from django.db import Error as AnyDatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
+from psycopg import Error as PsycopgError
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from config import time_zones
+from config import probes, time_zones
 from launcher.version import __version__
 from reminders import health as reminders_health
 
@@ -33,8 +34,10 @@ class Check:
 
 
 def database() -> str:
+    """Whether PostgreSQL answers, and can write."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
+    probes.database_writes()
     return ""
 
 
@@ -52,9 +55,16 @@ def run_one(name: str, check: Callable[[], str]) -> Check:
     try:
         detail = check()
     except (AnyDatabaseError, RedisError, OSError) as error:
-        # The kind alone: a driver's text may hold host names and is for the log.
-        detail = f"does not answer ({type(error).__name__})"
+        detail = in_words(error)
     return Check(name=name, ok=not detail, detail=detail)
+
+
+def in_words(error: Exception) -> str:
+    """The kind alone: a driver's text may hold host names and is for the log."""
+    cause = error.__cause__
+    if isinstance(cause, PsycopgError) and cause.sqlstate:
+        return f"cannot do what is asked ({type(cause).__name__}, {cause.sqlstate})"
+    return f"does not answer ({type(error).__name__})"
 
 
 def readiness() -> list[Check]:
@@ -67,7 +77,7 @@ def report() -> list[Check]:
     is named."""
     broker_check = run_one("broker", broker)
     first, *rest = ask_database(lambda: database_and_promise(broker_check))
-    return [first, broker_check, *rest, age_of_zone_rules()]
+    return [first, broker_check, *rest, run_one("disk", probes.disk), age_of_zone_rules()]
 
 
 def age_of_zone_rules() -> Check:
@@ -76,13 +86,22 @@ def age_of_zone_rules() -> Check:
 
 
 def database_and_promise(broker_check: Check) -> list[Check]:
-    """Without a database nobody knows of the rest, and asking would take long."""
+    """Without a database nobody knows of the rest, and asking would take long. Whatever PostgreSQL cannot do for one of
+    the checks is its own fault, and says nothing about the part that is asked about."""
     first = run_one("database", database)
-    checks = [first, broker_check]
-    for name, check in reminders_health.CHECKS.items() if first.ok else ():
+    try:
+        return [first, *(promise(broker_check) if first.ok else [])]
+    except AnyDatabaseError as error:
+        return [Check("database", ok=False, detail=in_words(error))]
+
+
+def promise(broker_check: Check) -> list[Check]:
+    checks = [broker_check]
+    for name, check in reminders_health.CHECKS.items():
         down = [other.name for other in checks if not other.ok and other.name in reminders_health.NEEDS[name]]
-        checks.append(Check(name, ok=True, detail=f"unknown while {down[0]} is down") if down else run_one(name, check))
-    return [first, *checks[2:]]
+        detail = f"unknown while {down[0]} is down" if down else check()
+        checks.append(Check(name, ok=bool(down) or not detail, detail=detail))
+    return checks[1:]
 
 
 _unanswered: Thread | None = None

@@ -25,6 +25,7 @@ from schedules import changes, ledger, publishing, runs
 from schedules.definitions import COLUMNS, PARAMETERS, TABLES, Definition, definitions
 from schedules.queues import UNREACHABLE, Queues
 from schedules.statements import fetch
+from schedules.troubles import Troubles
 
 logger = get_logger(__name__)
 
@@ -52,6 +53,8 @@ class LedgerScheduler(Scheduler):
         self.wake_every = float(settings.SCHEDULE_WAKE_INTERVAL_SECONDS)
         self.wake_at = self.recheck_at = self.publish_at = 0.0
         self.rechecked = 0
+        self.troubles = Troubles(logger)
+        self.has_failed = False
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -61,6 +64,7 @@ class LedgerScheduler(Scheduler):
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Do what is due; return the seconds until the next look."""
+        self.has_failed = False
         is_more = [self.attempt(changes.note), self.attempt(self.take_due)]
         if not is_more[0]:  # first that every edit is noted, for from then on it is in effect
             is_more.append(self.attempt(self.take_edited))
@@ -71,18 +75,25 @@ class LedgerScheduler(Scheduler):
             return 0.0
         until_wake = max(self.wake_at - monotonic(), 0.0)
         until_look = self.attempt(ledger.seconds_until_look)
-        return until_wake if until_look is None else min(max(until_look, SHORTEST_SLEEP_SECONDS), until_wake)
+        if self.has_failed:  # what is due stays due, and would have it look at once again and again
+            return until_wake
+        return min(max(float(until_look), SHORTEST_SLEEP_SECONDS), until_wake)
 
-    def attempt(self, part: Callable[[], Any]) -> Any:
+    def attempt(self, part: Callable[[], Any], name: str = "") -> Any:
         """Do a part of the tick. Beat would end at an error; what is due is in the database, so it looks again soon."""
+        name = name or part.__qualname__
         try:
-            return part()
+            done = part()
         except publishing.BrokerAwayError as error:
-            logger.warning("The broker is away; what is due stays due: %s", error)
+            self.troubles.failed(name, "The broker is away; what is due stays due", error)
             self.publish_at = monotonic() + BROKER_REST_SECONDS
         except Exception as error:  # of the database, of the broker, or of a wake source
-            logger.warning("A part of the tick failed; looking again soon: %s", error)
+            self.troubles.failed(name, "A part of the tick failed; looking again soon", error)
             close_old_connections()
+        else:
+            self.troubles.worked(name)
+            return done
+        self.has_failed = True
         return None
 
     def take_due(self) -> bool:
@@ -119,7 +130,7 @@ class LedgerScheduler(Scheduler):
     def wake(self) -> None:
         """Publish a job for each schedule whose wake source wants one now."""
         for schedule in definitions(fetch(AWAKE, {"names": list(self.wake_sources), **PARAMETERS})):
-            self.attempt(partial(self.wake_one, schedule))
+            self.attempt(partial(self.wake_one, schedule), f"waking {schedule.name}")
 
     def wake_one(self, schedule: Definition) -> None:
         if self.wake_sources[schedule.name]():

@@ -12,8 +12,8 @@ from django.test import TransactionTestCase
 from redis import Redis
 from rest_framework.test import APIClient
 
-from attachments import processing, scanning, thumbnailing
-from config import health
+from attachments import processing, scanning, slots, thumbnailing
+from config import health, probes
 from languages.catalogues import compile_catalogues
 from languages.offered import offered_languages
 from reminders import delivering, wake
@@ -81,6 +81,9 @@ def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processing, "_stages", deque(STAGES))
     monkeypatch.setattr(wake, "_last_pulse", float("-inf"))
     monkeypatch.setattr(health, "_unanswered", None)
+    monkeypatch.setattr(probes, "_written_at", float("-inf"))
+    monkeypatch.setattr(probes, "_disk_asked", None)
+    monkeypatch.setattr(slots, "_is_disk_usable", True)
 
 
 @pytest.fixture(autouse=True)

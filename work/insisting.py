@@ -5,14 +5,15 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 import structlog
-from django.db import InterfaceError, InternalError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 
 Result = TypeVar("Result")
 
 log = structlog.get_logger("work")
 
-DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
-"""What a lost connection raises, and a server that has become a standby; a full disk, too, and a lock of another's."""
+DATABASE_AWAY = (OperationalError, InterfaceError)
+"""What a lost connection raises, and each state of the server in which it cannot do what is asked, such as that of a
+standby or of one whose disk is full (config/postgresql/states.py)."""
 
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 2.0
 

@@ -19,7 +19,7 @@ from tests.factories import make_delivery, make_reminder, make_task
 from work import breaker
 from work.models import Bell, Breaker
 
-PROMISE = ["database", "broker", "beat", "worker", "planning", "mail", "deliveries", "time zones"]
+PROMISE = ["database", "broker", "beat", "worker", "planning", "mail", "deliveries", "disk", "time zones"]
 
 
 def ago(seconds: float):
@@ -198,6 +198,7 @@ def test_it_costs_the_same_whatever_is_there(client, alice):
             client.get("/healthz/reminders")
         return len(queries)
 
+    cost()  # the first one writes, for a while
     before = cost()
     for _ in range(20):
         make_delivery(make_task(alice), status="sent")

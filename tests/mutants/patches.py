@@ -32,6 +32,9 @@ SCHEDULES = "tests/schedules"
 FILES = "tests/attachments"
 ZONES = "tests/config/test_time_zones.py"
 WEBSERVER = "tests/webserver"
+COUNTS = "tests/config/test_counts.py"
+STATES = "tests/config/test_database_states.py"
+FULL_DISK = f"{FILES}/test_full_disk.py"
 MEANT = "tests/taskapp/test_what_was_meant.py"
 ZONE_RULES = "tests/reminders/test_zone_rules.py"
 ROUND_TRIPS = "tests/taskapp/test_round_trips.py"
@@ -782,5 +785,51 @@ PATCHES = [
         'if request.headers.get("Transfer-Encoding") and', "if False and",
         "tests/api/test_bad_input.py"
         "::test_a_body_whose_length_the_server_does_not_tell_is_411_and_not_taken_for_empty[/accounts/login/]",
+    ),
+    # Disks and servers in odd states
+    Patch(
+        "counts are written, not mapped", "config/counts.py",
+        "    values.MmapedDict = CountsFile", "    return\n    values.MmapedDict = CountsFile",
+        f"{COUNTS}::test_a_running_process_whose_file_cannot_grow_counts_in_memory",
+    ),
+    Patch(
+        "counts that the disk did not take are written later", "config/counts.py",
+        "            begin, end = HEADER, self._used\n", "",
+        f"{COUNTS}::test_a_process_that_finds_the_disk_full_counts_in_memory_and_in_files_later",
+    ),
+    Patch(
+        "uploads leave a reserve", "attachments/receiving.py",
+        "        elif not is_room_for(len(raw_data)):", "        elif False:",
+        f"{FULL_DISK}::test_an_upload_that_would_leave_less_than_is_kept_is_refused_and_leaves_nothing",
+    ),
+    Patch(
+        "an upload is on the disk when its chunk is taken", "attachments/receiving.py",
+        ", buffering=0)", ")",
+        f"{FULL_DISK}::test_an_upload_is_refused_and_can_be_tried_again",
+    ),
+    Patch(
+        "no picture is to blame for a full disk", "attachments/thumbnailing.py",
+        "        if is_of_the_disk(error):\n", "        if False:\n",
+        f"{FULL_DISK}::test_no_picture_is_to_blame_for_a_full_disk",
+    ),
+    Patch(
+        "a state of the server is no defect", "config/postgresql/base.py",
+        "if is_the_servers is None or is_the_servers == is_operational:", "if True:",
+        f"{STATES}::test_a_state_of_the_server_is_an_operational_error",
+    ),
+    Patch(
+        "a session with a standby is not used again", "config/postgresql/base.py",
+        "            self.wrapper.unfit = self.wrapper.connection\n", "            pass\n",
+        f"{STATES}::test_a_session_that_another_may_do_better_than_is_not_used_again",
+    ),
+    Patch(
+        "health has PostgreSQL write", "config/probes.py",
+        "    bell.answer(DATABASE)\n", "",
+        f"{STATES}::test_what_it_cannot_do_is_503_and_to_be_tried_again_and_the_database_is_named",
+    ),
+    Patch(
+        "beat tells of a trouble once a minute", "schedules/troubles.py",
+        "if now - trouble.said_at >= SAY_AGAIN_SECONDS:", "if True:",
+        "tests/schedules/test_troubles.py::test_a_database_that_takes_no_writes_does_not_fill_beats_log",
     ),
 ]  # fmt: skip
