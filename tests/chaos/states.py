@@ -105,6 +105,24 @@ def full_data_dir(fleet: Fleet) -> Iterator[None]:
 
 
 @contextmanager
+def full_database(fleet: Fleet) -> Iterator[None]:
+    """What finds room in a page or a segment that is there already is still written."""
+    with filled(fleet.directory / "database"):
+        yield
+
+
+@contextmanager
+def no_session_left(fleet: Fleet) -> Iterator[None]:
+    """53300: others have all sessions that PostgreSQL gives."""
+    fleet.sql("ALTER DATABASE taskapp CONNECTION LIMIT 1")
+    end_sessions(fleet)
+    try:
+        yield
+    finally:
+        fleet.sql("ALTER DATABASE taskapp CONNECTION LIMIT -1")
+
+
+@contextmanager
 def read_only_sessions(fleet: Fleet) -> Iterator[None]:
     """PostgreSQL answers each write by 25006, as a server does that was a primary and is a standby now."""
     fleet.sql("ALTER ROLE taskapp SET default_transaction_read_only = on")
@@ -126,7 +144,9 @@ def end_sessions(fleet: Fleet) -> None:
 
 ROWS = [
     Row("DATA_DIR is full", full_data_dir, "disk", on_a_small_disk=True),
+    Row("PostgreSQL's disk is full", full_database, "database", on_a_small_disk=True),
     Row("PostgreSQL takes no writes", read_only_sessions, "database"),
+    Row("PostgreSQL has no session left", no_session_left, "database"),
 ]
 
 
