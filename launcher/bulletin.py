@@ -56,6 +56,12 @@ def _parse(text: str) -> Notices:
     return {key: entry for key, entry in found.items() if isinstance(entry, dict)} if isinstance(found, dict) else {}
 
 
+def write_all(fd: int, content: bytes) -> None:
+    """A disk that is nearly full takes a part, and refuses the rest."""
+    while content:
+        content = content[os.write(fd, content) :]
+
+
 class Bulletin:
     """The keeper's pen."""
 
@@ -72,7 +78,7 @@ class Bulletin:
         draft.unlink(missing_ok=True)
         fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            os.write(fd, text.encode())
+            write_all(fd, text.encode())
             try_lock(fd, EXCLUSIVE)
             draft.replace(self._place)
         except BaseException:

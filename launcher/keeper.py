@@ -97,7 +97,9 @@ class Keeper:
                 self._errors[key] = {"error": str(error), "failed_at": time.time()}
                 server.stop()
                 del self._servers[key]
-        self._publish()
+        # A full disk keeps the last words: the addresses in them stay. It is tried again at the next step.
+        with contextlib.suppress(OSError):
+            self._publish()
         if all(server.ready for server in self._servers.values()):
             self._close_report()
 

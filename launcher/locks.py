@@ -2,6 +2,7 @@
 dies.
 """
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -69,6 +70,7 @@ class LockFile:
         return os.pread(self.fd, 4096, 0).decode("utf-8", "replace")
 
     def write(self, text: str) -> None:
-        """A note for whoever finds it locked."""
+        """A note for whoever finds it locked. On a full disk there is none: the lock counts."""
         os.ftruncate(self.fd, 0)
-        os.pwrite(self.fd, text.encode(), 0)
+        with contextlib.suppress(OSError):
+            os.pwrite(self.fd, text.encode(), 0)

@@ -8,6 +8,7 @@ The port is free to choose until the server was ready once. From then on somebod
 stays.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -176,8 +177,9 @@ class Server(ABC):
 
 
 def say(words: str) -> None:
-    """Into the keeper's log."""
-    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} [{os.getpid()}] {words}", flush=True)
+    """Into the keeper's log, if the disk takes it."""
+    with contextlib.suppress(OSError):
+        print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} [{os.getpid()}] {words}", flush=True)
 
 
 def clean_environment() -> dict[str, str]:

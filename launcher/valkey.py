@@ -46,7 +46,9 @@ class Valkey(Server):
         if not (self.home / "password").exists():
             write_privately(self.home / "password", secrets.token_hex(32))
         words = CONFIGURATION.format(host=LOOPBACK, port=self.port, password=self._password())
-        write_privately(self.home / "valkey.conf", words)
+        configuration = self.home / "valkey.conf"
+        if not configuration.exists() or configuration.read_text(encoding="utf-8") != words:  # on a full disk, too
+            write_privately(configuration, words)
 
     def directory(self) -> Path:
         """`dir .` is where it starts, so that no path has to be quoted the way Valkey quotes."""

@@ -813,6 +813,12 @@ PATCHES = [
         f"{FULL_DISK}::test_no_picture_is_to_blame_for_a_full_disk",
     ),
     Patch(
+        "the servers' keeper outlives a full disk", "launcher/keeper.py",
+        "        with contextlib.suppress(OSError):\n            self._publish()\n        if all(",
+        "        self._publish()\n        if all(",
+        "tests/launcher/test_servers_full_disk.py::test_a_server_that_dies_on_a_full_disk_takes_nobody_along",
+    ),
+    Patch(
         "a state of the server is no defect", "config/postgresql/base.py",
         "if is_the_servers is None or is_the_servers == is_operational:", "if True:",
         f"{STATES}::test_a_state_of_the_server_is_an_operational_error",
