@@ -30,9 +30,10 @@ LIMITED = "53400"
 
 DISK_TIMEOUT_SECONDS = 2.0
 BLOCK = bytes(4096)
+SILENT = "DATA_DIR does not answer"
 
 _written_at = float("-inf")
-_disk_asked: Thread | None = None
+_unanswered: Thread | None = None
 
 
 def database_writes() -> None:
@@ -55,15 +56,19 @@ def take_room() -> None:
 
 
 def disk() -> str:
-    """Whether DATA_DIR can be written and has room. A disk that does not answer, as over a network, is not waited for;
-    the thread that waits for it is the only one."""
-    global _disk_asked
+    """Whether DATA_DIR can be written and has room. A disk that does not answer, as over a network, is waited for once:
+    while that goes on, it is said at once."""
+    global _unanswered
+    if _unanswered is not None and _unanswered.is_alive():
+        return SILENT
     said: list[str] = []
-    if _disk_asked is None or not _disk_asked.is_alive():
-        _disk_asked = Thread(target=lambda: said.append(write_on_disk(Path(settings.DATA_DIR))), daemon=True)
-        _disk_asked.start()
-        _disk_asked.join(DISK_TIMEOUT_SECONDS)
-    return said[0] if said else "DATA_DIR does not answer"
+    thread = Thread(target=lambda: said.append(write_on_disk(Path(settings.DATA_DIR))), name="disk", daemon=True)
+    thread.start()
+    thread.join(DISK_TIMEOUT_SECONDS)
+    if not said:
+        _unanswered = thread
+        return SILENT
+    return said[0]
 
 
 def write_on_disk(place: Path) -> str:

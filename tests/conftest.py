@@ -82,7 +82,7 @@ def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wake, "_last_pulse", float("-inf"))
     monkeypatch.setattr(health, "_unanswered", None)
     monkeypatch.setattr(probes, "_written_at", float("-inf"))
-    monkeypatch.setattr(probes, "_disk_asked", None)
+    monkeypatch.setattr(probes, "_unanswered", None)
     monkeypatch.setattr(slots, "_is_disk_usable", True)
 
 

@@ -1,6 +1,7 @@
 """`/healthz`, `/readyz` and `/healthz/reminders`: whether it lives, is ready, and keeps its promise."""
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from time import monotonic
 
@@ -10,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from attachments.scanning import SCANNER
+from config import probes
 from reminders.canary import MAIL
 from reminders.channels import EMAIL
 from reminders.models import TaskChange
@@ -189,6 +191,29 @@ def test_a_delivery_that_should_be_gone_is_named_with_its_moment(client, alice, 
 
     assert down(client) == ["deliveries"]
     assert f"{late.not_before:%H:%M:%S}" in client.get("/healthz/reminders").json()["checks"]["deliveries"]
+
+
+@pytest.mark.usefixtures("_well")
+def test_a_disk_with_less_than_is_kept_is_named_and_takes_nobody_along(client, settings):
+    settings.DISK_RESERVE_BYTES = 2**60
+
+    assert down(client) == ["disk"]
+    assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.usefixtures("_well")
+def test_a_disk_that_cannot_be_written_is_named(client, settings, tmp_path):
+    (tmp_path / "file").write_text("")
+    settings.DATA_DIR = tmp_path / "file" / "data"
+
+    assert down(client) == ["disk"]
+
+
+def test_probes_of_the_disk_at_the_same_time_do_not_take_each_other_for_its_silence():
+    with ThreadPoolExecutor(8) as pool:
+        said = set(pool.map(lambda _: probes.disk(), range(200)))
+
+    assert said == {""}
 
 
 @pytest.mark.usefixtures("_well")
