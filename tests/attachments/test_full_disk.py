@@ -41,7 +41,7 @@ def upload(client, task, size: int):
 
 @pytest.mark.parametrize("state", [filled, read_only])
 @pytest.mark.parametrize("size", [1024, 3 * MEGABYTE])
-@pytest.mark.parametrize("reserve", [0, 2 * MEGABYTE])
+@pytest.mark.parametrize("reserve", [pytest.param(-(2**40), id="taken by others meanwhile"), 2 * MEGABYTE])
 def test_an_upload_is_refused_and_can_be_tried_again(alice, api, disk, settings, state, size, reserve):
     settings.DISK_RESERVE_BYTES = reserve
     task = make_task(alice)
