@@ -112,8 +112,15 @@ def database(url: str) -> dict[str, Any]:
         refuse(f"DATABASE_URL is not a PostgreSQL URL; it looks like {example}.")
     if not url.startswith(("postgresql://", "postgres://")) or not given.get("dbname"):
         refuse(f"DATABASE_URL must be {example}, with a database name.")
-    if not all(port.isdecimal() and int(port) <= 65535 for port in str(given.get("port") or "5432").split(",")):
+    ports = [port or "5432" for port in str(given.get("port") or "").split(",")]  # libpq's default, for any of them
+    if not all(port.isdecimal() and int(port) <= 65535 for port in ports):
         refuse(f"DATABASE_URL has a port that is no port number; it looks like {example}.")
+    if "," in f"{given.get('host') or ''}{given.get('hostaddr') or ''}":
+        given.setdefault("target_session_attrs", "read-write")
+    if given.get("target_session_attrs", "any") not in {"any", "read-write", "primary"}:
+        refuse("DATABASE_URL must lead to a server that takes writes: target_session_attrs=read-write, or primary.")
+    if not str(given.get("connect_timeout", 1)).isdecimal() or int(given.get("connect_timeout", 1)) < 1:
+        refuse("DATABASE_URL: connect_timeout must be a whole number of seconds, 1 or more, for all hosts together.")
     return {
         "ENGINE": "config.postgresql",
         "NAME": given.pop("dbname"),

@@ -17,11 +17,13 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from config import probes, time_zones
+from config.postgresql.hosts import patience as connect_seconds
 from launcher.version import __version__
 from reminders import health as reminders_health
 
 BROKER_TIMEOUT_SECONDS = 1.0
 DATABASE_TIMEOUT_SECONDS = 3.0
+"""Or half a second more than connecting may take, if that is longer."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def ask_database(question: Callable[[], list[Check]]) -> list[Check]:
         return silent
     answer: list[Check] = []
     ours = connections[DEFAULT_DB_ALIAS]
+    connecting = connect_seconds(ours.settings_dict["OPTIONS"])
 
     def ask() -> None:
         connections[DEFAULT_DB_ALIAS] = ours
@@ -129,7 +132,7 @@ def ask_database(question: Callable[[], list[Check]]) -> list[Check]:
     ours.inc_thread_sharing()
     thread = Thread(target=ask, name="health", daemon=True)
     thread.start()
-    thread.join(DATABASE_TIMEOUT_SECONDS)
+    thread.join(max(DATABASE_TIMEOUT_SECONDS, connecting + 0.5))
     if thread.is_alive():
         _unanswered = thread
         del connections[DEFAULT_DB_ALIAS]

@@ -12,6 +12,7 @@ from kombu import Exchange, Queue
 
 from config import env as environment
 from config.logs import configure_logging
+from config.postgresql.hosts import CONNECT_SECONDS
 from config.time_zones import host_lacks
 from languages.offered import ENGLISH, offered_languages
 from launcher import servers
@@ -171,7 +172,7 @@ DATABASES = {"default": environment.database(DATABASE_URL)}
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["OPTIONS"] = {
-    "connect_timeout": 5,
+    "connect_timeout": CONNECT_SECONDS,  # for all hosts together
     # A database that went away without a word is noticed in about 20 s instead of hours.
     "keepalives_idle": 10,
     "keepalives_interval": 5,

@@ -5,13 +5,12 @@ is looked at first. A server that ends a session says so, and so does a connecti
 readable, and then the server is asked. If it went away without a word, either way learns so by the TCP timeouts alone.
 
 An OperationalError says that the server cannot do what is asked in the state in which it is (states.py); after some of
-these errors the session is not used again.
+these errors the session is not used again. A new session goes to the first host that answers (hosts.py).
 
 Instants are read by psycopg's own loader, in C. Django's, in Python, can do with sessions whose time zone is not UTC;
 none of ours has another.
 """
 
-from select import POLLIN, poll
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +22,7 @@ from psycopg import OperationalError as PsycopgOperationalError
 from psycopg.pq import TransactionStatus
 from psycopg.types.datetime import TimestamptzLoader
 
+from config.postgresql import hosts
 from config.postgresql.states import ends_session, is_of_the_server
 
 
@@ -44,9 +44,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Whether the session is idle and nothing has come from the server, not even the end of the connection."""
         if self.connection is None or self.connection.info.transaction_status != TransactionStatus.IDLE:
             return False
-        socket = poll()
-        socket.register(self.connection.fileno(), POLLIN)
-        return not socket.poll(0)
+        return hosts.is_quiet(self.connection)
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        return hosts.connect(conn_params, super().get_new_connection)
 
     def create_cursor(self, name: str | None = None) -> Any:
         cursor = super().create_cursor(name)

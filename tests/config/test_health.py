@@ -18,6 +18,7 @@ from reminders.models import TaskChange
 from reminders.sweep import BELL
 from reminders.wake import BEAT
 from tests.factories import make_delivery, make_reminder, make_task
+from tests.silence import silent
 from work import breaker
 from work.models import Bell, Breaker
 
@@ -99,6 +100,24 @@ def test_a_broker_that_never_answers_is_not_waited_for(client, settings):
         assert monotonic() - began < 3
         assert response.status_code == 503
         assert response.json()["down"] == ["broker"]
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_a_database_that_is_silent_is_named_in_seconds_and_found_at_its_other_host(client, monkeypatch):
+    server = connection.settings_dict
+    with silent() as first, silent() as second:
+        answers = []
+        for other in (str(second), server["PORT"]):
+            monkeypatch.setitem(server, "HOST", f"127.0.0.1,{server['HOST'].split(',')[-1]}")
+            monkeypatch.setitem(server, "PORT", f"{first},{other}")
+            connection.close()
+            began = monotonic()
+            answers.append((client.get("/readyz").json()["down"], monotonic() - began))
+    connection.close()
+
+    (while_silent, took), (with_the_other, _) = answers
+    assert (while_silent, with_the_other) == (["database"], [])
+    assert took < 3.5
 
 
 @pytest.mark.usefixtures("_well")

@@ -1,4 +1,7 @@
-"""PostgreSQL restarts, crashes, cuts connections, moves and freezes; nobody has to be restarted for it."""
+"""PostgreSQL restarts, crashes, cuts connections, moves and freezes; nobody has to be restarted for it.
+
+All the while the first of its hosts is powered off, and says nothing to whoever asks it.
+"""
 
 import json
 import signal
@@ -13,6 +16,7 @@ from launcher import ports
 from tests.broker import quiet_broker
 from tests.database import OwnDatabase
 from tests.e2e.service import Service, broker_url
+from tests.silence import silent
 from tests.waiting import eventually
 
 TASKS = 6
@@ -34,12 +38,15 @@ def other_port() -> int:
 
 @pytest.fixture(scope="module")
 def service(mail, database, other_port, tmp_path_factory):
-    """It knows the database by two addresses, of which one is served."""
-    url = database.url_with_hosts(database.port, other_port)
+    """It knows the database by three addresses: one is silent, one is served, and one refuses."""
     with (
+        silent() as powered_off,
         quiet_broker(broker_url(number=5)),
         Service(
-            tmp_path_factory.mktemp("data"), DATABASE_URL=url, EMAIL_URL=mail.url, DELIVERY_LEASE_SECONDS="20"
+            tmp_path_factory.mktemp("data"),
+            DATABASE_URL=database.url_with_hosts(powered_off, database.port, other_port),
+            EMAIL_URL=mail.url,
+            DELIVERY_LEASE_SECONDS="20",
         ) as service,
     ):
         service.start("web", "celery-worker", "celery-beat")
@@ -67,6 +74,21 @@ def fail_over(database: OwnDatabase, other_port: int) -> None:
 def add_task(service, title: str) -> int:
     due_at = (datetime.now(UTC) + timedelta(hours=3)).isoformat()
     return service.api("POST", "tasks/", {"title": title, "due_at": due_at})["id"]
+
+
+def test_a_host_that_is_silent_fails_no_probe_and_delays_no_job(service):
+    """Each job has a session of its own; a reminder needs three."""
+    eventually(lambda: service.get("/healthz/reminders")[0] == 200)
+
+    probes = [timed(service, path) for _ in range(20) for path in ("/readyz", "/healthz/reminders")]
+    began = monotonic()
+    for number in range(TASKS):
+        task = add_task(service, f"Task {number}")
+        eventually(lambda task=task: service.deliveries(task=task, status="sent"))
+    took = (monotonic() - began) / TASKS
+
+    assert {status for _, status, _ in probes} == {200}
+    assert took < 3
 
 
 @pytest.mark.parametrize("happens", [restart_fast, crash, cut_all_connections, fail_over])

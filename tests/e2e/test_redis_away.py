@@ -1,8 +1,7 @@
 """Redis is a doorbell: while it is away, requests are answered as ever, and the work is done when it is back."""
 
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.cookiejar import CookieJar
 from statistics import median
@@ -15,6 +14,7 @@ import pytest
 
 from tests.broker import OwnBroker
 from tests.e2e.service import PASSWORD, Service
+from tests.silence import silent
 from tests.waiting import eventually
 
 TIMES_SLOWER = 5
@@ -56,16 +56,7 @@ def frozen(broker: OwnBroker) -> Iterator[None]:
 @contextmanager
 def black_hole(broker: OwnBroker) -> Iterator[None]:
     """Whoever connects hears nothing, not even a refusal: the queue of connections that nobody accepts is full."""
-    with refused(broker), ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", broker.port))
-        listener.listen(0)
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            with suppress(BlockingIOError):
-                waiting.connect(("127.0.0.1", broker.port))
+    with refused(broker), silent(broker.port):
         yield
 
 

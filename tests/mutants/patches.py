@@ -356,7 +356,7 @@ PATCHES = [
     Patch(
         "health does not wait for a frozen database",
         "config/health.py",
-        "thread.join(DATABASE_TIMEOUT_SECONDS)",
+        "thread.join(max(DATABASE_TIMEOUT_SECONDS, connecting + 0.5))",
         "thread.join()",
         "tests/e2e/test_postgres_away.py::test_health_answers_in_seconds_while_the_database_is_frozen",
     ),
