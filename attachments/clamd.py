@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
 
+from work import racing
+
 LONGEST_ANSWER = 4096
 CHUNK = 64 * 1024
 
@@ -108,7 +110,7 @@ def conversation(address: Address, *, until: float) -> Iterator[socket.socket]:
 
 def connected(address: Address, *, until: float) -> socket.socket:
     if not address.path:
-        return socket.create_connection((address.host, address.port), timeout=left(until))
+        return racing.connect(address.host, address.port, within=left(until))
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.settimeout(left(until))

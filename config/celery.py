@@ -4,8 +4,12 @@ import os
 
 from celery import Celery
 from celery.signals import setup_logging
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+# By the schemes of REDIS_URL: the setting broker_transport would take the TLS from rediss://.
+TRANSPORT_ALIASES.update(dict.fromkeys(["redis", "rediss"], "work.broker:Transport"))
 
 app = Celery("config", task_cls="schedules.jobs:Job")
 app.config_from_object("django.conf:settings", namespace="CELERY")

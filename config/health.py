@@ -11,15 +11,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from psycopg import Error as PsycopgError
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
+from redis.exceptions import RedisError, ResponseError
 
 from config import probes, time_zones
 from config.postgresql.hosts import patience as connect_seconds
 from launcher.version import __version__
 from reminders import health as reminders_health
+from work.broker import check_writes, client, refusal
 
 BROKER_TIMEOUT_SECONDS = 1.0
 DATABASE_TIMEOUT_SECONDS = 3.0
@@ -44,12 +42,12 @@ def database() -> str:
 
 
 def broker() -> str:
-    """Whether Redis answers within a second; nothing else in the web process talks to it."""
-    with Redis.from_url(
-        settings.CELERY_BROKER_URL, socket_timeout=BROKER_TIMEOUT_SECONDS,
-        socket_connect_timeout=BROKER_TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0),
-    ) as redis:  # fmt: skip
-        redis.ping()
+    """Whether Redis does within a second what a worker needs; nothing else in the web process talks to it."""
+    with client(settings.CELERY_BROKER_URL, timeout=BROKER_TIMEOUT_SECONDS) as redis:
+        try:
+            check_writes(redis, settings.QUEUES)
+        except ResponseError as error:
+            return f"answers, and refuses what a worker needs ({refusal(error)})"
     return ""
 
 

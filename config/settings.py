@@ -311,7 +311,8 @@ CELERY_ENABLE_UTC = True
 CELERY_TASK_DEFAULT_QUEUE = "celery"
 # Sending has a queue of its own, so that a sweep does not wait behind it, and so have files; a worker without -Q takes
 # from all in turn.
-CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("celery", "deliver", "files")]
+QUEUES = ["celery", "deliver", "files"]
+CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in QUEUES]
 CELERY_TASK_ROUTES = {
     "reminders.deliver": {"queue": "deliver", "routing_key": "deliver"},
     "attachments.process": {"queue": "files", "routing_key": "files"},
@@ -337,6 +338,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,  # kombu turns it off otherwise
     "health_check_interval": 10,  # a half-open connection is dropped after some 11 s, not 26
     "max_retries": 0,  # whoever publishes tries once to connect, not for 6 to 10 s; a worker tries for ever anyway
+    "checked_queues": QUEUES,  # a worker waits until Redis takes writes (work/broker.py)
 }
 # Publishing fails fast: the row is there, and the next tick rings again.
 CELERY_TASK_PUBLISH_RETRY = True

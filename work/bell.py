@@ -73,8 +73,12 @@ def is_full(queue: str) -> bool:
 
 
 def broker() -> Any:
-    """A connection that gives up soon: whoever rings has better things to do than to wait for a frozen broker."""
-    return current_app.connection_for_write(transport_options={"socket_timeout": BROKER_TIMEOUT_SECONDS})
+    """A connection that gives up soon: whoever rings has better things to do than to wait for a frozen broker.
+
+    Whether Redis takes writes, the ring itself tells.
+    """
+    options = {"socket_timeout": BROKER_TIMEOUT_SECONDS, "checked_queues": ()}
+    return current_app.connection_for_write(transport_options=options)
 
 
 def length(queue: str, connection: Any) -> int:

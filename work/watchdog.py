@@ -23,12 +23,10 @@ from typing import Any
 import structlog
 from celery import bootsteps
 from celery.worker import state
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from work import stopping
+from work.broker import client
 from work.step import STEPS
 
 log = structlog.get_logger("work")
@@ -114,10 +112,7 @@ def active_jobs() -> list[Any]:
 def does_wait(broker: str, queues: Iterable[str]) -> bool:
     """Whether a message waits in one of the queues. A broker that does not answer tells nothing: False."""
     try:
-        with Redis.from_url(
-            broker, socket_timeout=BROKER_TIMEOUT_SECONDS, socket_connect_timeout=BROKER_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        ) as redis:  # fmt: skip
+        with client(broker, timeout=BROKER_TIMEOUT_SECONDS) as redis:
             return any(redis.llen(queue) for queue in queues)
     except (RedisError, OSError):
         return False

@@ -1,5 +1,6 @@
 """Redis is a doorbell: while it is away, requests are answered as ever, and the work is done when it is back."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from urllib.request import HTTPCookieProcessor, build_opener
 
 import psycopg
 import pytest
+from redis import Redis
 
 from tests.broker import OwnBroker
 from tests.e2e.service import PASSWORD, Service
@@ -166,3 +168,40 @@ def test_while_redis_is_away_requests_are_as_fast_as_ever_and_the_work_is_done_a
     eventually(lambda: one(service, WAITING) == 0, within=60)
     told = sorted(message["Subject"].split(": ")[-1] for message in mail.accepted)
     assert told == ["Added by the API"] * 3 + ["Added in the admin"] * 3 + ["Refused at first"]
+
+
+@contextmanager
+def read_only(broker: OwnBroker) -> Iterator[None]:
+    """It has become the replica of one that is away, as after a failover; it still answers PING."""
+    with Redis.from_url(broker.url()) as redis:
+        redis.replicaof("127.0.0.1", "1")
+        yield
+        redis.replicaof("NO", "ONE")
+
+
+@contextmanager
+def without_channels(broker: OwnBroker) -> Iterator[None]:
+    """It lets us use no channel, as an ACL of Redis 7 does where nobody has thought of them."""
+    with Redis.from_url(broker.url()) as redis:
+        redis.execute_command("ACL", "SETUSER", "default", "resetchannels")
+        yield
+        redis.execute_command("ACL", "SETUSER", "default", "allchannels")
+
+
+@pytest.mark.parametrize("refuses", [read_only, pytest.param(without_channels, marks=pytest.mark.slow)])
+def test_a_redis_that_answers_and_refuses_is_named_and_ends_no_worker(service, broker, refuses):
+    late = f"celery-worker#{refuses.__name__}"
+    eventually(lambda: service.get("/healthz/reminders")[0] == 200, within=60)
+
+    with refuses(broker):
+        down = json.loads(service.get("/healthz/reminders")[1])["down"]
+        service.start(late)
+        eventually(lambda: service.log(late).count("Cannot connect to redis") >= 2, within=60)
+        eventually(lambda: "Cannot connect to redis" in service.log("celery-worker"))
+
+    assert down == ["broker"]
+    eventually(lambda: "ready." in service.log(late), within=60)
+    task = service.api("POST", "tasks/", {"title": "Afterwards", "due_at": due_in(3)})["id"]
+    eventually(lambda: service.deliveries(task=task, status="sent"), within=60)
+    assert [name for name, process in service.processes.items() if process.poll() is not None] == []
+    service.stop(late)
