@@ -17,6 +17,7 @@ from config import probes, time_zones
 from config.postgresql.hosts import patience as connect_seconds
 from launcher.version import __version__
 from reminders import health as reminders_health
+from schedules import health as schedules_health
 from work.broker import check_writes, client, refusal
 
 BROKER_TIMEOUT_SECONDS = 1.0
@@ -101,7 +102,12 @@ def promise(broker_check: Check) -> list[Check]:
         down = [other.name for other in checks if not other.ok and other.name in reminders_health.NEEDS[name]]
         detail = f"unknown while {down[0]} is down" if down else check()
         checks.append(Check(name, ok=bool(down) or not detail, detail=detail))
-    return checks[1:]
+    return [*checks[1:], untaken_runs()]
+
+
+def untaken_runs() -> Check:
+    """A warning: no reminder depends on it, and the queue may be that of workers that are not ours."""
+    return Check("schedules", ok=True, detail=schedules_health.untaken())
 
 
 _unanswered: Thread | None = None

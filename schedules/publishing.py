@@ -7,11 +7,12 @@ from typing import Any
 from celery import Celery
 from celery.utils.log import get_logger
 
-from schedules.definitions import Definition
+from schedules.definitions import Definition, queue_of
 from schedules.jobs import RUN
 from schedules.models import RunKind, RunStatus
-from schedules.queues import UNREACHABLE, is_no_queue
-from schedules.runs import Run, patience, read
+from schedules.planning import MOST_UNTAKEN
+from schedules.queues import UNREACHABLE, crowd, is_no_queue
+from schedules.runs import NOBODY_READS, Run, patience, read
 from schedules.statements import as_rows, execute, plain
 
 logger = get_logger(__name__)
@@ -85,8 +86,10 @@ def ids_from(run: Run, runs: list[Run]) -> list[int]:
 
 
 def send(run: Run, app: Celery, producer: Any) -> bool:
-    """Send its message; return False if there can be none."""
+    """Send its message; return False if there can be none, or none now."""
     try:
+        if is_crowded(run, app, producer):
+            return False
         args, kwargs, headers = run.schedule.message()
         options = {"task_id": str(run.job_id), "expires": left(run)}
         send_job(run.schedule, app, producer, args, kwargs, {**headers, RUN: run.id}, **options)
@@ -96,6 +99,23 @@ def send(run: Run, app: Celery, producer: Any) -> bool:
         logger.error("The run %s of %s cannot be published: %s", run.id, run.schedule.name, error)
         fail([run.id], RunStatus.FAILED, f"it cannot be published: {error}", wait=None)
         return False
+    return True
+
+
+def is_crowded(run: Run, app: Celery, producer: Any) -> bool:
+    """Whether so many messages of its schedule wait in its queue that nobody seems to take from there.
+
+    What is open is counted in the ledger (planning.MOST_UNTAKEN). That does not see a message whose run has expired, or
+    that was published for workers that are not ours: one a tick, for ever, if there is no such worker. The run waits as
+    it does while the broker is away.
+    """
+    queue = queue_of(run.schedule, app)
+    waiting = crowd(queue, run.schedule.name, producer.connection, most=MOST_UNTAKEN)
+    if waiting < MOST_UNTAKEN:
+        return False
+    reason = f"{NOBODY_READS}: {waiting} messages of this schedule wait in {queue!r}"
+    logger.warning("%s is not published, since %s", run.schedule.name, reason)
+    fail([run.id], RunStatus.DUE, reason, wait=patience(run))
     return True
 
 

@@ -49,9 +49,26 @@ def waiting_in(queue: str, connection: Any) -> frozenset[str] | None:
     return frozenset(ids)
 
 
+def crowd(queue: str, schedule: str, connection: Any, *, most: int) -> int:
+    """How many messages of a schedule wait in a queue, among the newest; 0 while it holds fewer than `most` in all."""
+    channel = connection.default_channel
+    if channel._size(queue) < most:
+        return 0
+    newest = [
+        message
+        for priority in channel.priority_steps
+        for message in channel.client.lrange(channel._q_for_pri(queue, priority), 0, MOST_READ)
+    ]
+    return sum(header_of(message, "periodic_task_name") == schedule for message in newest)
+
+
 def id_of(message: bytes) -> str:
-    """Empty for what is no message of Celery's."""
+    return header_of(message, "id")
+
+
+def header_of(message: bytes, name: str) -> str:
+    """Empty for what is no message of Celery's, or has no such header."""
     try:
-        return str(json.loads(message)["headers"]["id"])
+        return str(json.loads(message)["headers"][name])
     except (ValueError, TypeError, KeyError):
         return ""

@@ -43,6 +43,8 @@ MOST_STARTS = 3
 WORTH_RUNNING = timedelta(hours=1)
 """A run that a person asked for and that could not go out for so long is not what he wants to happen now."""
 
+NOBODY_READS = "no worker takes from its queue"
+
 BATCH = 500
 
 
@@ -60,6 +62,7 @@ class Run:
     publishes: int
     starts: int
     is_doubted: bool
+    reason: str
     now: datetime
 
     @property
@@ -70,7 +73,7 @@ class Run:
 # Index: run_look.
 RUNS = f"""
     SELECT {COLUMNS}, r.id, r.job_id, r.kind, r.status, r.scheduled_for, r.published_at, r.publishes, r.starts,
-           r.is_doubted, statement_timestamp()
+           r.is_doubted, r.reason, statement_timestamp()
     FROM {TABLES} JOIN schedules_schedulerun AS r ON r.schedule_id = t.id
 """  # noqa: S608 (names of our own)
 
@@ -148,7 +151,8 @@ def after_death(run: Run) -> Next:
 
 def give_up(run: Run) -> Next | None:
     """Whether a run that no worker has taken is still worth it, by the policy and by the schedule's own expiry."""
-    why = "no worker took it" if run.status == RunStatus.PUBLISHED else "the broker was away"
+    is_untaken = run.status == RunStatus.PUBLISHED or run.reason.startswith(NOBODY_READS)
+    why = "no worker took it" if is_untaken else "the broker was away"
     late = in_words(run.age)
     if run.kind == RunKind.REQUEST:
         return Next(RunStatus.MISSED, f"{why} for {late}") if run.age > WORTH_RUNNING else None
