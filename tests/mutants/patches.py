@@ -28,6 +28,7 @@ WAKE = "tests/reminders/test_wake.py"
 DELETION = "tests/reminders/test_user_deletion.py"
 LANGUAGE = "tests/reminders/test_language.py"
 HEALTH = "tests/config/test_health.py"
+HOSTS = "tests/config/test_database_hosts.py"
 SCHEDULES = "tests/schedules"
 FILES = "tests/attachments"
 ZONES = "tests/config/test_time_zones.py"
@@ -837,5 +838,48 @@ PATCHES = [
         "beat tells of a trouble once a minute", "schedules/troubles.py",
         "if now - trouble.said_at >= SAY_AGAIN_SECONDS:", "if True:",
         "tests/schedules/test_troubles.py::test_a_database_that_takes_no_writes_does_not_fill_beats_log",
+    ),
+    # Hosts that are silent, and a Redis that refuses
+    Patch(
+        "the next host is tried beside a silent one", "work/racing.py",
+        "patience = min(patience, HEAD_START_SECONDS)", "pass",
+        f"{HOSTS}::test_a_silent_host_costs_a_quarter_of_a_second_once",
+    ),
+    Patch(
+        "the host that answered comes first", "config/postgresql/hosts.py",
+        "    _winners[hosts_key(parameters)] = order[place]", "    pass",
+        f"{HOSTS}::test_a_silent_host_costs_a_quarter_of_a_second_once",
+    ),
+    Patch(
+        "a session that opens late is kept", "config/postgresql/hosts.py",
+        "    _late.append(entry)", "    connection.close()",
+        f"{HOSTS}::test_a_session_that_opens_too_late_is_kept_for_the_next",
+    ),
+    Patch(
+        "a name's addresses share one timeout", "work/broker.py",
+        "connection = racing.connect(self.host, int(self.port), within=within, prepare=self._prepare)",
+        "connection = super()._connect()",
+        "tests/work/test_broker.py::test_a_name_with_silent_addresses_costs_one_timeout_and_not_one_for_each",
+    ),
+    Patch(
+        "health asks Redis for a write", "config/health.py",
+        "check_writes(redis, settings.QUEUES)", "redis.ping()",
+        "tests/work/test_broker.py::test_a_redis_that_answers_and_takes_no_writes_is_named_with_the_reason",
+    ),
+    Patch(
+        "a worker is connected once Redis takes writes", "work/broker.py",
+        "            if queues:\n", "            if False:\n",
+        "tests/work/test_broker.py::test_a_worker_is_connected_only_once_writes_are_taken",
+    ),
+    Patch(
+        "an error that Redis answers ends no worker", "work/broker.py",
+        "connection_errors = (*kombu_redis.Transport.connection_errors, ResponseError)",
+        "connection_errors = kombu_redis.Transport.connection_errors",
+        "tests/e2e/test_redis_away.py::test_a_redis_that_answers_and_refuses_is_named_and_ends_no_worker[read_only]",
+    ),
+    Patch(
+        "the messages of a schedule are bounded", "schedules/publishing.py",
+        "if is_crowded(run, app, producer):", "if False:",
+        f"{SCHEDULES}/test_unread_queues.py::test_the_messages_of_a_schedule_are_bounded",
     ),
 ]  # fmt: skip
