@@ -30,14 +30,14 @@ def silent(port: int = 0, host: str = "127.0.0.1") -> Iterator[int]:
 class Slow:
     """An address that takes connections at once, and carries what is sent to `to` only when it is told to go on."""
 
-    def __init__(self, to: tuple[str, int]) -> None:
-        self.to = to
+    def __init__(self, to: tuple[str, int], *, listen_at: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        self.to, self.listen_at = to, listen_at
         self.go_on = Event()
         self.taken = 0
 
     def __enter__(self) -> Self:
         self.stack = ExitStack()
-        self.listener = self.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.listener = self.stack.enter_context(socket.create_server(self.listen_at))
         self.port = int(self.listener.getsockname()[1])
         Thread(target=self.accept, daemon=True).start()
         return self
