@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
@@ -199,6 +199,15 @@ class Fleet:
             "ATTACHMENT_MAX_ATTEMPTS": "100",
             **self._environ,
         }  # fmt: skip
+
+    @contextmanager
+    def environment(self, **environ: str) -> Iterator[None]:
+        """Of the processes that start meanwhile."""
+        before, self._environ = self._environ, {**self._environ, **environ}
+        try:
+            yield
+        finally:
+            self._environ = before
 
     @property
     def url(self) -> str:

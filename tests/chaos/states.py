@@ -19,6 +19,7 @@ from itertools import groupby
 from tests.chaos.asking import WINDOW, Asking
 from tests.chaos.fleet import PROCESSES, Fleet
 from tests.chaos.ledger import Ledger, Verdict
+from tests.silence import silent
 from tests.small_disk import NEEDS, filled
 from tests.waiting import eventually
 
@@ -142,11 +143,46 @@ def end_sessions(fleet: Fleet) -> None:
     )
 
 
+@contextmanager
+def read_only_redis(fleet: Fleet) -> Iterator[None]:
+    """It answers PING and takes no writes, as the replica that it has become in a failover."""
+    with fleet.redis() as redis:
+        redis.replicaof("127.0.0.1", "1")
+        try:
+            yield
+        finally:
+            redis.replicaof("NO", "ONE")
+
+
+@contextmanager
+def silent_database_host(fleet: Fleet) -> Iterator[None]:
+    """The first host of DATABASE_URL is powered off, and the second is the one that writes. All processes are new."""
+    with silent() as powered_off:
+        with fleet.environment(DATABASE_URL=beside(fleet.environ["DATABASE_URL"], f"127.0.0.1:{powered_off}")):
+            restart_all(fleet)
+            yield
+        restart_all(fleet)
+
+
+def beside(url: str, host: str) -> str:
+    """The URL with another host before its own."""
+    before, at, after = url.rpartition("@")
+    return f"{before}{at}{host},{after}"
+
+
+def restart_all(fleet: Fleet) -> None:
+    for name in PROCESSES:
+        fleet[name].signal(signal.SIGKILL)
+    fleet.until_ready()
+
+
 ROWS = [
     Row("DATA_DIR is full", full_data_dir, "disk", on_a_small_disk=True),
     Row("PostgreSQL's disk is full", full_database, "database", on_a_small_disk=True),
     Row("PostgreSQL takes no writes", read_only_sessions, "database"),
     Row("PostgreSQL has no session left", no_session_left, "database"),
+    Row("the database's first host is silent", silent_database_host, ""),
+    Row("Redis takes no writes", read_only_redis, "broker"),
 ]
 
 
