@@ -46,7 +46,7 @@ for one in range(count):
         task_url=f"{{settings.PUBLIC_URL}}/tasks/{{one}}/",
         unsubscribe_url=f"{{settings.PUBLIC_URL}}/unsubscribe/?token=0123456789abcdef0123456789abcdef",
     ))
-    smtp.sendmail("reminders@localhost", [str(mail["To"])], mail.as_bytes())
+    smtp.sendmail("reminders@localhost", [mail.to[0].address], mail.as_bytes())
 smtp.quit()
 print(time.process_time() - began)
 """

@@ -9,7 +9,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import parseaddr
 from time import monotonic
 from typing import Any
 
@@ -17,7 +16,9 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.unsubscribe import unsubscribe_url
+from mail.addresses import on_the_wire
 from reminders.channels.base import DueSoon, InfectedFile, Message
+from reminders.channels.mime import sender
 from reminders.models import Delivery
 from taskapp.models import Task
 from work.claims import NO_LEASE, Holder, release
@@ -165,7 +166,7 @@ class Letter:
 
     def arrival(self) -> dict[str, Any]:
         """What the history says about its acceptance."""
-        return {"seconds_late": round(self.late_now, 1), "to": self.address}
+        return {"seconds_late": round(self.late_now, 1), "to": on_the_wire(self.address)}
 
     def message(self) -> Message:
         envelope: dict[str, Any] = {
@@ -266,4 +267,5 @@ def end(letter: Letter, holder: Holder, name: str, **changes: Any) -> bool:
 
 
 def message_id_domain() -> str:
-    return parseaddr(settings.EMAIL_FROM)[1].rpartition("@")[2]
+    """The sender's, in ASCII."""
+    return sender().domain

@@ -1,11 +1,7 @@
-"""A reminder as an e-mail: RFC 5322, text and HTML, 7-bit clean so that any server takes it."""
+"""A reminder as an e-mail, in its recipient's language."""
 
 from datetime import datetime, timedelta
-from email.errors import MessageError
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import EmailPolicy
-from email.utils import format_datetime, parseaddr
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,51 +9,33 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
-from django.utils.encoding import punycode
 from django.utils.translation import gettext
 
 from languages.choosing import speaking
+from mail.addresses import AddressError, Mailbox, read_address, read_mailbox
+from mail.message import Mail
 from reminders.channels.base import DeliveryError, DueSoon, InfectedFile, Message
 
 
-class WholeLines(EmailPolicy):
-    """SMTP's policy, but long words without a space stay whole: a URL that is folded by RFC 2047 is no link."""
-
-    WHOLE = frozenset({"list-unsubscribe", "message-id"})
-
-    def fold(self, name: str, value: Any) -> str:
-        return f"{name}: {value}{self.linesep}" if name.lower() in self.WHOLE else super().fold(name, value)
-
-    def fold_binary(self, name: str, value: Any) -> bytes:
-        return self.fold(name, value).encode("ascii")
-
-
-POLICY = WholeLines(linesep="\r\n")
-
-
-def compose(message: Message) -> EmailMessage:
-    """The e-mail for a message, in its language. An address that cannot be written in a header is a permanent
-    DeliveryError."""
+def compose(message: Message) -> Mail:
+    """The e-mail for a message, in its language. An address that mail cannot go to is a permanent DeliveryError."""
     with speaking(message.language):
         return compose_here(message)
 
 
-def compose_here(message: Message) -> EmailMessage:
+def compose_here(message: Message) -> Mail:
     """The same in the language of this thread."""
     subject, template, context = wording(message)
-    mail = EmailMessage(policy=POLICY)
-    mail["Subject"] = subject
-    mail["From"] = sender()
-    mail["To"] = recipient(message.to)
-    mail["Date"] = format_datetime(timezone.now())
-    mail["Message-ID"] = message.message_id
-    mail["List-Unsubscribe"] = f"<{message.unsubscribe_url}>"
-    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    mail["Auto-Submitted"] = "auto-generated"
     text, page = (render_to_string(f"reminders/{template}.{kind}", context) for kind in ("txt", "html"))
-    mail.set_content(text, cte="quoted-printable")
-    mail.add_alternative(page, subtype="html", cte="quoted-printable")
-    return mail
+    others = {
+        "List-Unsubscribe": f"<{message.unsubscribe_url}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        "Auto-Submitted": "auto-generated",
+    }
+    return Mail(
+        sender=sender(), to=(recipient(message.to),), subject=subject, date=timezone.now(),
+        message_id=message.message_id, text=text, page=page, others=others,
+    )  # fmt: skip
 
 
 def wording(message: Message) -> tuple[str, str, dict[str, Any]]:
@@ -65,12 +43,11 @@ def wording(message: Message) -> tuple[str, str, dict[str, Any]]:
     match message:
         case DueSoon():
             due = describe_due(message.due_at, zone=message.zone, all_day=message.all_day)
-            subject = gettext("Due %(due)s: %(title)s") % {"due": due, "title": one_line(message.title)}
+            subject = gettext("Due %(due)s: %(title)s") % {"due": due, "title": message.title}
             return subject, "due_soon", {"message": message, "due": due}
         case InfectedFile():
-            subject = gettext("Quarantined: %(file)s, a file of %(title)s") % {
-                "file": one_line(message.file), "title": one_line(message.title),
-            }  # fmt: skip
+            named = {"file": message.file, "title": message.title}
+            subject = gettext("Quarantined: %(file)s, a file of %(title)s") % named
             return subject, "infected_file", {"message": message}
     raise TypeError(f"no wording for {type(message).__name__}")
 
@@ -85,20 +62,17 @@ def describe_due(due_at: datetime, *, zone: str, all_day: bool) -> str:
     return f"{moment} ({zone})"
 
 
-def recipient(address: str) -> Address:
-    """The address as a header and SMTP take it: ASCII, an international domain in its xn-- form."""
-    local, _, domain = address.rpartition("@")
+def recipient(address: str) -> Mailbox:
+    """The address as headers and SMTP take it: an international domain in ASCII."""
     try:
-        return Address(addr_spec=f"{local}@{punycode(domain)}")
-    except (ValueError, IndexError, MessageError) as error:
-        raise DeliveryError(f"{address!r} is not an e-mail address that can be written to", permanent=True) from error
+        return read_address(address)
+    except AddressError as error:
+        raise DeliveryError(str(error), permanent=True) from error
 
 
-def sender() -> Address:
-    name, address = parseaddr(settings.EMAIL_FROM)
-    return Address(display_name=name, addr_spec=address)
+def sender() -> Mailbox:
+    return sender_of(settings.EMAIL_FROM)
 
 
-def one_line(text: str) -> str:
-    """Without line breaks or control characters, which raw SQL could bring in and no header may hold."""
-    return "".join(character if character.isprintable() else " " for character in text)
+sender_of = lru_cache(maxsize=1)(read_mailbox)
+"""It is read for each message, and hardly ever changes."""

@@ -17,9 +17,10 @@ from typing import Self, cast
 
 from django.conf import settings
 
+from mail.message import Mail
 from reminders.channels.base import DeliveryError, Message, TransportError
 from reminders.channels.deadline import total_deadline
-from reminders.channels.mime import compose, sender
+from reminders.channels.mime import compose
 from work.failpoints import reached
 
 CONNECT_SHARE = 0.2
@@ -65,12 +66,12 @@ class SmtpSession:
 
     def send(self, message: Message, *, give_up_at: float) -> None:
         mail = compose(message)
-        to = mail["To"].addresses[0].addr_spec
+        self._expect_smtputf8_if_needed(mail)
         with self._conversation("sending", until=give_up_at) as stage:
-            self._expect_of_the_server("MAIL FROM", self._smtp.mail(sender().addr_spec))
+            self._expect_of_the_server("MAIL FROM", self._smtp.mail(mail.sender.address, mail.smtp_options))
             stage.carrying = True
             reached("MAIL FROM answered")
-            self._expect("RCPT TO", self._smtp.rcpt(to))
+            self._expect("RCPT TO", self._smtp.rcpt(mail.to[0].address))
             self._expect("DATA", self._smtp.docmd("DATA"), wanted=354)
             reached("DATA answered")
             self._smtp.send(DOT_AT_LINE_START.sub(b"..", mail.as_bytes()))
@@ -101,6 +102,14 @@ class SmtpSession:
             self._smtp.ehlo()
         if self._user:
             self._smtp.login(self._user, self._password)
+
+    def _expect_smtputf8_if_needed(self, mail: Mail) -> None:
+        """An address outside ASCII before the @ is for servers that offer to take it (RFC 6531)."""
+        if mail.smtp_options and not self._smtp.has_extn("smtputf8"):
+            words = "the mail server does not offer SMTPUTF8, which the address %s needs"
+            if mail.sender.is_international:
+                raise TransportError(words % mail.sender.address)
+            raise DeliveryError(words % mail.to[0].address, permanent=True)
 
     def _expect_of_the_server(self, command: str, reply: tuple[int, bytes]) -> None:
         """An answer that does not depend on the message: a refusal is the way's, and no delivery pays for it."""

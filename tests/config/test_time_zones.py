@@ -20,7 +20,7 @@ from config.time_zones import host_lacks, released_on, version, warning
 from launcher.version import __version__
 
 CHECKOUT = Path(__file__).parents[2]
-ROOMS = ["languages", "work", "accounts", "taskapp", "attachments", "reminders", "schedules", "config"]
+ROOMS = ["languages", "mail", "work", "accounts", "taskapp", "attachments", "reminders", "schedules", "config"]
 
 SAMPLES = [datetime(2024, 1, 1, 0, 30, tzinfo=UTC) + number * timedelta(days=3, hours=7) for number in range(780)]
 """From 2024 to 2030, at all hours."""

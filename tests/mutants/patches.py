@@ -39,6 +39,7 @@ FULL_DISK = f"{FILES}/test_full_disk.py"
 MEANT = "tests/taskapp/test_what_was_meant.py"
 ZONE_RULES = "tests/reminders/test_zone_rules.py"
 ROUND_TRIPS = "tests/taskapp/test_round_trips.py"
+HEADERS = "tests/reminders/channels/test_headers.py"
 
 PATCHES = [
     # Leases and fencing
@@ -720,6 +721,27 @@ PATCHES = [
         "being staff is no permission", "edges/permissions.py",
         "return user.is_staff and any(user.has_perm(name) for name in names_of(model, verbs))", "return user.is_staff",
         "tests/api/test_permissions.py::test_staff_without_the_permission_change_nothing",
+    ),
+    # Mail
+    Patch(
+        "what looks encoded is encoded", "mail/headers.py",
+        "len(word) <= longest and LOOKS_ENCODED not in word and PLAIN", "len(word) <= longest and PLAIN",
+        f"{HEADERS}::test_what_looks_encoded_is_read_as_it_was_typed",
+    ),
+    Patch(
+        "no line break of a text gets into a header", "mail/headers.py",
+        'NO_LINE.sub(" ", text)', "text",
+        f"{HEADERS}::test_a_line_break_becomes_a_space",
+    ),
+    Patch(
+        "a space that is not alone stands in an encoded word", "mail/headers.py",
+        'PLAIN = re.compile(r"[!-~]+")', 'PLAIN = re.compile(r"[!-~]*")',
+        f"{HEADERS}::test_spaces_at_the_ends_arrive",
+    ),
+    Patch(
+        "a letter and its marks stay in one encoded word", "mail/headers.py",
+        "is_whole = size(piece) <= (PAYLOAD if taken else most)", "is_whole = False",
+        f"{HEADERS}::test_a_letter_and_its_marks_stand_in_one_encoded_word",
     ),
     # Languages
     Patch(

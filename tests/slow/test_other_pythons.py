@@ -12,7 +12,7 @@ from tests.checkout import copy_sources
 
 VERSIONS = ["3.12", "3.13"]
 
-FOLDERS = ["work", "accounts", "taskapp", "reminders", "schedules", "attachments", "admin", "api", "config"]
+FOLDERS = ["work", "mail", "accounts", "taskapp", "reminders", "schedules", "attachments", "admin", "api", "config"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
