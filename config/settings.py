@@ -224,6 +224,7 @@ AUTH_PASSWORD_VALIDATORS = [
 # Password resets go the way of the reminders: to the mail server, or to the outbox when there is none.
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = EMAIL_FROM
 if MAIL_SERVER:
+    EMAIL_BACKEND = "mail.backend.EmailBackend"
     EMAIL_HOST, EMAIL_PORT = MAIL_SERVER["host"], MAIL_SERVER["port"]
     EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL_SERVER["user"], MAIL_SERVER["password"]
     EMAIL_USE_TLS = MAIL_SERVER["security"] == "starttls"

@@ -101,7 +101,15 @@ def read(name: str) -> Mail | None:
     except OSError:
         return None
     body = parsed.get_body(("plain",))
+    headers = {key.lower(): header(key, value) for key, value in parsed.raw_items()}
     return Mail(
-        name=name, date=str(parsed["Date"]), sender=str(parsed["From"]), to=str(parsed["To"]),
-        subject=str(parsed["Subject"]), message_id=str(parsed["Message-ID"]), text=body.get_content() if body else "",
+        name=name, date=headers.get("date", ""), sender=headers.get("from", ""), to=headers.get("to", ""),
+        subject=headers.get("subject", ""), message_id=headers.get("message-id", ""),
+        text=body.get_content() if body else "",
     )  # fmt: skip
+
+
+def header(name: str, value: str) -> str:
+    """As people read it. An address may be UTF-8 (RFC 6532), of which the parser of octets makes nothing."""
+    text = value.encode(errors="surrogateescape").decode(errors="replace")
+    return str(policy.default.header_fetch_parse(name, text))

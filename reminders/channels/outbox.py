@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from email.utils import make_msgid
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +16,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 
+from mail.backend import of_django
 from reminders.channels.base import Message, TransportError
 from reminders.channels.mime import compose
 
@@ -60,8 +60,8 @@ class OutboxEmailBackend(BaseEmailBackend):
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         for email in email_messages:
-            name = ACCOUNT_PREFIX + name_of(make_msgid(domain="outbox"))
-            write(settings.OUTBOX_DIR, name, email.message().as_bytes())
+            mail = of_django(email)
+            write(settings.OUTBOX_DIR, ACCOUNT_PREFIX + name_of(mail.message_id), mail.as_bytes())
         return len(email_messages)
 
 
