@@ -8,7 +8,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from accounts.forms import language_choices
+from accounts.forms import AddressField, language_choices
 from accounts.models import Preference, Token
 from languages.choosing import is_choice
 
@@ -64,3 +64,8 @@ class PersonAdmin(UserAdmin):
     def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
         """Not in the form that makes a person, which asks for a name and a password alone."""
         return [PreferenceInline] if obj else []
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "email":
+            return AddressField(label="Email address", required=False)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)

@@ -1,5 +1,6 @@
 """The forms of the pages, and the sign-in form of the admin."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -7,6 +8,7 @@ from django.conf import settings
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import forms as auth_forms
 from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.utils import translation
@@ -15,8 +17,9 @@ from django.utils.translation import gettext, gettext_lazy
 from accounts.errors import TooManyAttemptsError
 from accounts.models import Preference
 from accounts.sign_in import check_credentials
-from accounts.validators import timezone_names, validate_no_control_characters
+from accounts.validators import timezone_names, validate_address, validate_no_control_characters
 from languages.choosing import is_choice, speaking
+from mail.addresses import spellings
 
 
 class ThrottledAuthenticationForm(AuthenticationForm):
@@ -49,8 +52,24 @@ class ThrottledAdminAuthenticationForm(ThrottledAuthenticationForm, AdminAuthent
     """The same for the admin, which lets in staff alone."""
 
 
+class AddressField(forms.CharField):
+    """An address that mail can be sent to. Browsers refuse some of those in a field of their own kind for addresses."""
+
+    default_validators = [validate_address]
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = forms.TextInput(attrs={"inputmode": "email", "autocomplete": "email"})
+        super().__init__(**{"widget": widget, "max_length": 254, **kwargs})
+
+
 class PasswordResetForm(auth_forms.PasswordResetForm):
     """Django's, but each mail is in the language of the one who gets it, if they have chosen one."""
+
+    email = AddressField(label=auth_forms.PasswordResetForm.base_fields["email"].label)
+
+    def get_users(self, email: str) -> Iterable[User]:
+        """By the address in each of its spellings, of which one is on file."""
+        return {user for spelling in spellings(email) for user in super(PasswordResetForm, self).get_users(spelling)}
 
     def send_mail(
         self, subject_template_name: str, email_template_name: str, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -6,12 +6,15 @@ from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.utils.translation import gettext_lazy
+
+from mail.addresses import AddressError, read_address
 
 LINE = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 """What a line may not hold, as the inside of a character class: control characters and line separators.
 
-The separators too, because Python's email package takes them for line ends and refuses the Subject.
+The separators too, because many programs take them for line ends.
 """
 
 LINES = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
@@ -48,6 +51,23 @@ def validate_language(value: str) -> None:
             code="language",
             params={"value": value[:20], "codes": ", ".join(codes)},
         )
+
+
+def validate_address(value: str) -> None:
+    """That mail can be sent there. Django's own check as well, but for letters outside ASCII before the @."""
+    try:
+        mailbox = read_address(value)
+    except AddressError as error:
+        raise ValidationError(
+            gettext_lazy(
+                "Mail cannot be sent to “%(value)s”; write an address such as name@example.org, with a valid domain "
+                "name (IDNA 2008)."
+            ),
+            code="address",
+            params={"value": value[:254]},
+        ) from error
+    local = mailbox.local if mailbox.local.isascii() else "name"
+    validate_email(f"{local}@{mailbox.domain}")
 
 
 def validate_no_control_characters(value: str, *, multiline: bool = False) -> None:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from socket import gethostname
@@ -17,6 +18,9 @@ from psycopg.conninfo import conninfo_to_dict
 from config.counts import write_counts
 from launcher import secret_key
 from launcher.places import make_data_dir
+from mail.addresses import AddressError, Mailbox, read_mailbox
+from mail.domains import DomainError, host_to_ascii
+from mail.message import Mail
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
@@ -161,7 +165,7 @@ def mail_server(url: str) -> dict[str, Any]:
         )
     security, port = kinds[parts.scheme]
     return {
-        "host": parts.hostname,
+        "host": ascii_host("EMAIL_URL", str(parts.hostname)),
         "port": parts.port or port,
         "security": security,
         "user": unquote(parts.username or ""),
@@ -170,11 +174,57 @@ def mail_server(url: str) -> dict[str, Any]:
 
 
 def public_url(url: str) -> str:
-    """The origin under which people reach the service, without a trailing slash."""
+    """The origin under which people reach the service, as browsers send it: no trailing slash, its host in ASCII."""
     parts = parts_of(url)
-    if parts is None or parts.scheme not in {"http", "https"} or parts.path.strip("/"):
+    more = parts and (parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None)
+    if parts is None or parts.scheme not in {"http", "https"} or more:
         refuse("PUBLIC_URL must be the address in the browser without a path, such as https://tasks.example.org.")
-    return url.rstrip("/")
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.scheme}://{in_url(ascii_host('PUBLIC_URL', str(parts.hostname)))}{port}"
+
+
+def allowed_hosts(names: Iterable[str], public_url: str) -> list[str]:
+    """As the header Host has them. `.example.org` stands for its subdomains, too."""
+    own = in_url(str(urlsplit(public_url).hostname))
+    return [*map(allowed_host, names), "localhost", "127.0.0.1", "[::1]", own]
+
+
+def allowed_host(name: str) -> str:
+    if name == "*" or name.startswith("["):
+        return name
+    dot = "." if name.startswith(".") else ""
+    return dot + in_url(ascii_host("ALLOWED_HOSTS", name.removeprefix(".")))
+
+
+def ascii_host(variable: str, host: str) -> str:
+    try:
+        return host_to_ascii(host)
+    except DomainError as error:
+        refuse(f"{variable} has a host that cannot be used: {error}.")
+
+
+def in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def sender(text: str) -> Mailbox:
+    """Whom mails come from."""
+    try:
+        return read_mailbox(text)
+    except AddressError as error:
+        refuse(f"EMAIL_FROM must be an address, such as Taskapp <reminders@example.org>: {error}.")
+
+
+def write_test_message(sender: Mailbox, public_url: str) -> None:
+    """Write one message from the settings, as reminders are written: what fails there would fail for each of them."""
+    links = {"List-Unsubscribe": f"<{public_url}/unsubscribe/1:x/>"}
+    try:
+        Mail(
+            sender=sender, to=(sender,), subject=sender.name, date=datetime.now(UTC), message_id=f"<1@{sender.domain}>",
+            text=public_url, page=public_url, others=links,
+        ).as_bytes()  # fmt: skip
+    except ValueError as error:
+        refuse(f"no mail can be written with these EMAIL_FROM and PUBLIC_URL: {error}.")
 
 
 def virus_scanner(url: str) -> dict[str, Any]:

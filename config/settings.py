@@ -3,9 +3,7 @@
 import logging
 import sys
 from datetime import timedelta
-from email.utils import parseaddr
 from pathlib import Path
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from kombu import Exchange, Queue
@@ -78,8 +76,7 @@ environment.seal(env)
 # --- Checked together, and completed -------------------------------------------------------------------------
 
 PUBLIC_URL = environment.public_url(PUBLIC_URL or f"http://127.0.0.1:{PORT}")
-if "@" not in parseaddr(EMAIL_FROM)[1]:
-    environment.refuse("EMAIL_FROM must be an address, such as Taskapp <reminders@example.org>.")
+environment.write_test_message(environment.sender(EMAIL_FROM), PUBLIC_URL)
 if host_lacks(TIME_ZONE):
     environment.refuse(
         f"TIME_ZONE: this machine's own zones lack {TIME_ZONE}, and Django looks there; write the zone's present name, "
@@ -95,7 +92,7 @@ UPLOAD_DIR = DATA_DIR / "uploads"
 
 if "*" in ALLOWED_HOSTS and not DEBUG:
     environment.refuse("ALLOWED_HOSTS=* would let anybody choose the host in links; name the hosts, comma-separated.")
-ALLOWED_HOSTS = [*ALLOWED_HOSTS, "localhost", "127.0.0.1", "[::1]", str(urlsplit(PUBLIC_URL).hostname)]
+ALLOWED_HOSTS = environment.allowed_hosts(ALLOWED_HOSTS, PUBLIC_URL)
 
 SECRET_KEY = SECRET_KEY or environment.kept_secret_key(DATA_DIR, may_make=not DATABASE_URL)
 

@@ -58,7 +58,7 @@ def read_address(text: str, *, name: str = "") -> Mailbox:
     try:
         mailbox = Mailbox(name, local, domain if is_literal(domain) else to_ascii(domain))
     except DomainError as error:
-        raise AddressError(f"“{text}” is not an address for mail: {error}") from error
+        raise AddressError(f"“{text}” is not an e-mail address: {error}") from error
     if len(mailbox.address.encode()) > LONGEST:
         raise AddressError(f"“{text}” is longer than an address may be")
     return mailbox

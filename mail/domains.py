@@ -16,10 +16,10 @@ LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 
 class DomainError(ValueError):
-    """The text is not a domain, or has no form in ASCII."""
+    """The text is not a valid domain name."""
 
     def __init__(self, domain: str) -> None:
-        super().__init__(f"“{domain}” is not a domain, or has none of the forms that DNS knows (IDNA 2008)")
+        super().__init__(f"“{domain}” is not a valid domain name (IDNA 2008)")
 
 
 def to_ascii(domain: str) -> str:

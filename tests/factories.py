@@ -22,7 +22,8 @@ PASSWORD = "correct horse battery"
 
 
 def make_user(username: str, **fields: Any) -> User:
-    return User.objects.create_user(username, f"{username}@example.org", PASSWORD, **fields)
+    email = fields.pop("email", f"{username}@example.org")
+    return User.objects.create_user(username, email, PASSWORD, **fields)
 
 
 def in_hours(hours: float) -> datetime:

@@ -40,6 +40,7 @@ MEANT = "tests/taskapp/test_what_was_meant.py"
 ZONE_RULES = "tests/reminders/test_zone_rules.py"
 ROUND_TRIPS = "tests/taskapp/test_round_trips.py"
 HEADERS = "tests/reminders/channels/test_headers.py"
+INTERNATIONAL = "tests/reminders/channels/test_international.py"
 
 PATCHES = [
     # Leases and fencing
@@ -747,6 +748,31 @@ PATCHES = [
         "Django's mails go to the address on file", "mail/backend.py",
         "to=read_all(email.to)", 'to=read_all([address.encode("idna").decode() for address in email.to])',
         "tests/mail/test_backend.py::test_a_name_in_a_reset_writes_no_header",
+    ),
+    Patch(
+        "domains go out by IDNA 2008", "mail/domains.py",
+        'idna.encode(domain, uts46=True).decode("ascii")', 'domain.encode("idna").decode("ascii")',
+        "tests/mail/test_domains.py::test_a_domain_goes_out_in_ascii",
+    ),
+    Patch(
+        "the history shows the address on the wire", "reminders/last_check.py",
+        '"to": on_the_wire(self.address)', '"to": self.address',
+        f"{INTERNATIONAL}::test_domains_go_out_in_ascii_everywhere_and_the_history_says_so",
+    ),
+    Patch(
+        "a server is asked whether it takes an address outside ASCII", "reminders/channels/smtp.py",
+        'if mail.smtp_options and not self._smtp.has_extn("smtputf8"):', "if False:",
+        f"{INTERNATIONAL}::test_where_it_does_not_that_message_is_refused_for_good",
+    ),
+    Patch(
+        "addresses are looked at where they are entered", "accounts/apps.py",
+        "validate_address if each is validate_email else each", "each",
+        "tests/accounts/test_addresses.py::test_so_does_createsuperuser",
+    ),
+    Patch(
+        "links have their host in ASCII", "config/env.py",
+        "{in_url(ascii_host('PUBLIC_URL', str(parts.hostname)))}", "{in_url(str(parts.hostname))}",
+        "tests/config/test_international.py::test_a_service_under_such_names_starts_and_uses_them_in_ascii",
     ),
     # Languages
     Patch(

@@ -5,12 +5,13 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Permission, User
 from django.core.mail import send_mail
 
 from reminders.channels.outbox import ACCOUNT_PREFIX, name_of, write
+from reminders.delivering import deliver_batch
 from reminders.models import Delivery
-from reminders.outbox import may_see
+from reminders.outbox import may_see, read
 from tests.factories import make_delivery, make_task, make_user
 
 
@@ -149,6 +150,25 @@ def test_nothing_in_a_message_runs_in_the_page(alice, client, outbox):
         assert "<script>alert" not in text
         assert "&lt;script&gt;" in text
         assert 'href="javascript' not in text
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["=?utf-8?q?=0D=0ABcc:_x?=", "می‌خواهم 👨‍👩‍👧", "two  between " * 9, "Ü" * 90, "x" * 200, "a\u00adb\u00a0c"],
+)
+def test_the_page_shows_a_title_and_an_address_as_they_were_typed(alice, client, settings, title):
+    User.objects.filter(pk=alice.pk).update(email="älice@faß.de")
+    settings.MAIL_SERVER = None
+    delivery = make_delivery(make_task(alice, title=title))
+    deliver_batch()
+    delivery.refresh_from_db()
+
+    mail = read(name_of(delivery.message_id))
+
+    assert mail.subject.endswith(f": {title}")
+    assert mail.to == "älice@xn--fa-hia.de"
+    assert mail.text.startswith(title)
+    assert "älice@xn--fa-hia.de" in see(client, alice).text
 
 
 def test_the_message_as_it_was_written_is_a_download(alice, client, outbox):

@@ -8,10 +8,11 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
 
 from config import time_zones
+from mail.addresses import AddressError, read_address
 from reminders.zone_rules import follow_zone_rules
 from schedules.changes import look_at_crontabs
 from taskapp.models import TimeZoneRules
@@ -59,10 +60,21 @@ def make_first_administrator() -> bool:
     """
     if User.objects.filter(is_superuser=True).exists():
         return False
-    email = os.environ.get("ADMIN_EMAIL") or f"{administrator()}@localhost"
+    email = first_address()
     password = os.environ.get("ADMIN_PASSWORD") or keep(secrets.token_urlsafe(12))
     User.objects.create_superuser(administrator(), email, password)
     return True
+
+
+def first_address() -> str:
+    given = os.environ.get("ADMIN_EMAIL")
+    if not given:
+        return f"{administrator()}@localhost"
+    try:
+        read_address(given)
+    except AddressError as error:
+        raise CommandError(f"ADMIN_EMAIL cannot be used: {error}.") from error
+    return given
 
 
 def keep(password: str) -> str:
