@@ -1,6 +1,7 @@
 """Reads the environment. Every bad value is told at once, in sentences, and the process does not start."""
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -164,12 +165,15 @@ def mail_server(url: str) -> dict[str, Any]:
             "or smtps://…:465 (TLS)."
         )
     security, port = kinds[parts.scheme]
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if not re.fullmatch(r"[ -~]*", user + password):  # smtplib sends no others
+        refuse("EMAIL_URL has a user or password with characters outside ASCII, which cannot be sent to a mail server.")
     return {
         "host": ascii_host("EMAIL_URL", str(parts.hostname)),
         "port": parts.port or port,
         "security": security,
-        "user": unquote(parts.username or ""),
-        "password": unquote(parts.password or ""),
+        "user": user,
+        "password": password,
     }
 
 

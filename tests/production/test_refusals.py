@@ -33,6 +33,8 @@ BAD = [
     ("EMAIL_URL", "localhost"),
     ("EMAIL_URL", "smtp://user:hidden@localhost:port"),
     ("EMAIL_URL", "smtp://user:hidden@i❤.ws"),
+    ("EMAIL_URL", "smtp://user:hidden%C3%BC@localhost"),
+    ("EMAIL_URL", "smtp://user:hidden%00@localhost"),
     ("EMAIL_FROM", "nobody"),
     ("EMAIL_FROM", "=?utf-8?q?x?=@example.org"),
     ("EMAIL_FROM", "Taskapp <reminders@i❤.ws>"),
