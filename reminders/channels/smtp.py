@@ -66,6 +66,7 @@ class SmtpSession:
 
     def send(self, message: Message, *, give_up_at: float) -> None:
         mail = compose(message)
+        content = DOT_AT_LINE_START.sub(b"..", mail.as_bytes())  # now: after DATA the connection would be lost with it
         self._expect_smtputf8_if_needed(mail)
         with self._conversation("sending", until=give_up_at) as stage:
             self._expect_of_the_server("MAIL FROM", self._smtp.mail(mail.sender.address, mail.smtp_options))
@@ -74,7 +75,7 @@ class SmtpSession:
             self._expect("RCPT TO", self._smtp.rcpt(mail.to[0].address))
             self._expect("DATA", self._smtp.docmd("DATA"), wanted=354)
             reached("DATA answered")
-            self._smtp.send(DOT_AT_LINE_START.sub(b"..", mail.as_bytes()))
+            self._smtp.send(content)
             reached("text sent")
             if monotonic() >= give_up_at:  # this process may have been frozen
                 raise TimeoutError("too late")

@@ -91,6 +91,15 @@ def test_a_message_that_cannot_be_addressed_is_refused_for_good_and_the_next_goe
     assert len(way.received()) == 1
 
 
+def test_a_message_that_cannot_be_written_harms_no_other(channel, way, message):
+    with channel.session() as session:
+        with pytest.raises(ValueError, match="List-Unsubscribe"):
+            session.send(replace(message, unsubscribe_url="https://ü.example"), give_up_at=monotonic() + 10)
+        session.send(message, give_up_at=monotonic() + 10)
+
+    assert [received["Message-ID"] for received in way.received()] == [message.message_id]
+
+
 def test_nothing_is_handed_over_after_the_time_to_give_up(channel, way, message):
     with channel.session() as session, pytest.raises(TransportError) as late:
         session.send(message, give_up_at=monotonic() - 1)
