@@ -19,7 +19,8 @@ from accounts.unsubscribe import unsubscribe_url
 from mail.addresses import on_the_wire
 from reminders.channels.base import DueSoon, InfectedFile, Message
 from reminders.channels.mime import sender
-from reminders.models import Delivery
+from reminders.models import Delivery, TaskChange
+from reminders.still_wanted import TOLD_LAST_BY_OTHERS, WHY_UNREACHABLE
 from taskapp.models import Task
 from work.claims import NO_LEASE, Holder, release
 from work.failpoints import reached
@@ -76,23 +77,13 @@ RENEWED = f"""
                     WHEN task.due_at IS NULL AND reminder.id IS NOT NULL THEN 'the due date was removed'
                     WHEN task.due_at <> reminder.due_at THEN 'the due date was moved'
                     WHEN task.owner_id <> own.recipient_id THEN '{NOT_THE_OWNER}'
-                    WHEN NOT account.is_active THEN 'the account is inactive'
                     WHEN reminder.status = 'cancelled' THEN reminder.reason
                     WHEN EXISTS (SELECT 1 FROM reminders_reminder AS later WHERE later.task_id = reminder.task_id
                                    AND later.rule_id = reminder.rule_id AND later.due_at = reminder.due_at
                                    AND later.round > reminder.round) THEN 'told again in a later round'
-                    WHEN reminder.round > 1 AND reminder.due_at = (
-                        SELECT other.due_at
-                          FROM reminders_reminder AS other JOIN reminders_delivery AS told
-                            ON told.reminder_id = other.id AND told.recipient_id = own.recipient_id
-                         WHERE told.id <> own.id
-                           AND other.task_id = reminder.task_id AND other.rule_id = reminder.rule_id
-                           AND (told.status = 'sent' OR told.unknown_outcome OR told.handing_over)
-                         ORDER BY coalesce(told.handed_over_at, told.sent_at) DESC LIMIT 1)
+                    WHEN reminder.round > 1 AND reminder.due_at = {TOLD_LAST_BY_OTHERS}
                     THEN 'this due date was the last that was told'
-                    WHEN NOT coalesce(preference.email_enabled, TRUE) THEN 'unsubscribed'
-                    WHEN account.email = '' THEN 'no address'
-                    ELSE '' END AS why
+                    ELSE coalesce({WHY_UNREACHABLE}, '') END AS why
         FROM reminders_delivery AS own
         LEFT JOIN reminders_reminder AS reminder ON reminder.id = own.reminder_id
         LEFT JOIN attachments_attachment AS attachment ON attachment.id = own.attachment_id
@@ -233,8 +224,9 @@ def suppress(letter: Letter, holder: Holder) -> bool:
     """Let a delivery rest because its task or its recipient does not want it; False if that has changed meanwhile.
 
     Checked again under the task's lock: else a task re-opened in between would be planned while the delivery is still
-    leased, and then be suppressed with nobody left to queue it again. A task that somebody else has locked is not
-    waited for: the delivery comes back a little later.
+    leased, and then be suppressed. What stands in other rows (the account, its preferences, the file) is not locked and
+    may change until this commits, so a TaskChange commits along: planning looks once more, when the delivery rests. A
+    task that somebody else has locked is not waited for: the delivery comes back a little later.
     """
     with transaction.atomic():
         locked = Task.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=letter.task_id).first()
@@ -246,7 +238,9 @@ def suppress(letter: Letter, holder: Holder) -> bool:
             return True
         if not again.why:
             return False
+        reached("delivery suppressing", id=letter.id)
         end(letter, holder, "suppressed", status=Delivery.Status.SUPPRESSED, reason=again.why)
+        TaskChange.objects.create(task_id=locked.pk, due_at=locked.due_at)
         if again.why == NOT_THE_OWNER:
             queue_for_owner(letter.id)
     return True

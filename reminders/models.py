@@ -14,6 +14,7 @@ from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext_lazy
 
 from attachments.models import Attachment
+from reminders.still_wanted import UNREACHABLE
 from taskapp.models import Task
 from work.models import Leased
 
@@ -75,6 +76,17 @@ class RuleChange(models.Model):
 
     def __str__(self) -> str:
         return f"rule {self.rule_id}"
+
+
+class PersonChange(models.Model):
+    """ "This person can be reached again": appended by triggers, worked off in chunks by returning.fan_out_people."""
+
+    person_id = models.IntegerField()
+    after_delivery_id = models.BigIntegerField(db_default=0, help_text="How far the fan-out has come.")
+    at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"person {self.person_id}"
 
 
 class Reminder(models.Model):
@@ -166,7 +178,7 @@ class Delivery(Leased):
                      its attempts that a worker was lost in.
         sent         nobody: the channel's server has accepted the message.
         failed       a person, by services.retry_deliveries → queued.
-        suppressed   planning.plan → queued, when the task wants it again; a person, by services.retry_deliveries.
+        suppressed   planning.plan → queued, when it is wanted again; a person, by services.retry_deliveries.
         """
 
         QUEUED = "queued", gettext_lazy("Queued")
@@ -255,6 +267,10 @@ class Delivery(Leased):
             models.Index(fields=["-id"], name="delivery_failed", condition=models.Q(status="failed")),
             # The admin's lists of those, which are few.
             models.Index(fields=["-id"], name="delivery_suppressed", condition=models.Q(status="suppressed")),
+            # returning.fan_out_people.
+            models.Index(
+                fields=["recipient", "id"], name="delivery_unreached", condition=models.Q(reason__in=UNREACHABLE)
+            ),
             models.Index(fields=["-id"], name="delivery_unknown", condition=models.Q(unknown_outcome=True)),
         ]
 

@@ -17,10 +17,13 @@ message of this rule to the task's owner that was sent, or may have been; what w
     planned                                move, when the rule's offset has changed
     cancelled                              revive, unless D was past when it was set or a person cancelled it
     dispatched, to a former owner          queue anew, for the new one
-    dispatched, suppressed, D not told     queue again, unless a person cancelled it; the same, if the outcome is
-                                           unknown and nothing was told since
+    dispatched, suppressed, D not told     queue again, unless a person cancelled it or the last check would only say
+                                           no again; the same, if the outcome is unknown and nothing was told since
     dispatched, another date told since    new round, unless its message is on its way
     dispatched otherwise                   nothing: D is on its way, or was the last thing told
+
+A delivery whose recipient could not be told stays suppressed until they can be, which a TaskChange of
+reminders/returning.py calls to be looked at, and then goes out if D has been overdue for less than TOLD_UNTIL.
 
 Whatever is armed again within ten seconds of the last message of its rule waits until they are over, so that five
 quick edits are one message; and while a message is on the wire, until it is known what has become of it.
@@ -33,6 +36,14 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from reminders.models import RuleChange, TaskChange
+from reminders.returning import fan_out_people
+from reminders.still_wanted import (
+    IS_UNREACHED,
+    NO_LONGER_ANNOUNCED,
+    TOLD_LAST_BY_OTHERS,
+    TOLD_UNTIL,
+    WHY_UNREACHABLE,
+)
 from work.failpoints import reached
 from work.step import note, step
 
@@ -42,8 +53,12 @@ PAST_WHEN_SET = "already past when it was set"
 CANCELLED_BY = "cancelled by "
 """How the reason begins when a person cancelled the reminder: planning does not revive those."""
 
+IS_AT_REST = f"(starts_with(reason, '{CANCELLED_BY}') OR starts_with(reason, '{NO_LONGER_ANNOUNCED}'))"
+"""SQL for a suppressed delivery that a person alone may queue again."""
+
 QUIET = timedelta(seconds=10)
-"""After a message, what is armed again by the same rule waits for so long."""
+"""After a message, what is armed again by the same rule waits for so long; and after it was queued again, a delivery
+that was suppressed once more."""
 
 BATCH = 5_000
 FAN_OUT = 5_000
@@ -108,8 +123,8 @@ PLAN = f"""
                    bool_or(delivery.status = 'queued' OR delivery.status = 'leased' AND NOT handing_over)
                        AS is_on_its_way,
                    bool_or(delivery.status = 'suppressed') AS is_suppressed,
-                   coalesce(bool_or(delivery.status = 'suppressed' AND starts_with(delivery.reason, '{CANCELLED_BY}')),
-                            FALSE) AS is_cancelled
+                   coalesce(bool_or(delivery.status = 'suppressed' AND {IS_AT_REST}), FALSE) AS is_at_rest,
+                   coalesce(bool_or(delivery.status = 'suppressed' AND {IS_UNREACHED}), FALSE) AS is_unreached
             FROM reminders_delivery AS delivery
             WHERE reminder.status = 'dispatched'
               AND delivery.reminder_id = reminder.id AND delivery.recipient_id = batch.owner_id
@@ -125,8 +140,8 @@ PLAN = f"""
         SELECT known.*, CASE
             WHEN status = 'planned' AND NOT is_wanted THEN 'cancel'
             WHEN status = 'planned' AND was_at > clock_timestamp() AND was_at <> remind_at THEN 'move'
-            WHEN status = 'planned' OR NOT is_wanted OR NOT is_latest OR was_past THEN NULL
-            WHEN starts_with(reason, '{CANCELLED_BY}') OR is_cancelled THEN NULL
+            WHEN status = 'planned' OR NOT is_wanted OR NOT is_latest OR was_past AND NOT is_unreached THEN NULL
+            WHEN starts_with(reason, '{CANCELLED_BY}') OR is_at_rest THEN NULL
             WHEN status = 'cancelled' THEN 'revive'
             WHEN deliveries = 0 THEN 'queue anew'
             WHEN is_suppressed AND (told_at IS NULL OR told_last = due_at) THEN 'queue again'
@@ -189,12 +204,48 @@ PLAN = f"""
         WHERE reminder.id = judged.id AND judged.action = 'revive'
           AND reminder.status IS NOT DISTINCT FROM judged.status
         RETURNING 1
-    ), queued_again AS (  -- index: delivery_unique_reminder_recipient_channel
+    ), suppressed AS MATERIALIZED (  -- what the task wants; index: delivery_unique_reminder_recipient_channel
+        SELECT own.id, own.recipient_id, own.reason, own.history, reminder.not_before, reminder.task_id,
+               reminder.due_at < reminder.set_at - %(told_until)s AS is_overdue
+        FROM judged AS reminder JOIN reminders_delivery AS own
+          ON own.reminder_id = reminder.id AND own.recipient_id IS NOT DISTINCT FROM reminder.owner_id
+        WHERE reminder.action = 'queue again' AND own.status IS NOT DISTINCT FROM 'suppressed'
+          AND (reminder.round = 1 OR reminder.due_at IS DISTINCT FROM {TOLD_LAST_BY_OTHERS})
+        UNION ALL  -- indexes: attachment_task, delivery_unique_attachment_recipient_channel
+        SELECT own.id, own.recipient_id, own.reason, own.history, clock_timestamp(), batch.task_id, FALSE
+        FROM batch JOIN attachments_attachment AS attachment ON attachment.task_id = batch.task_id
+        JOIN reminders_delivery AS own ON own.attachment_id = attachment.id AND own.recipient_id = batch.owner_id
+        WHERE batch.deleted_at IS NULL AND attachment.deleted_at IS NULL AND attachment.state = 'infected'
+          AND own.status IS NOT DISTINCT FROM 'suppressed'
+    ), judged_again AS MATERIALIZED (  -- whether their recipients can be told, and when
+        SELECT suppressed.id, suppressed.task_id, {IS_UNREACHED} AS is_unreached, is_overdue,
+               greatest(suppressed.not_before, (
+                   SELECT max(least((entry->>'at')::timestamptz, clock_timestamp())) + %(quiet)s
+                   FROM jsonb_array_elements(suppressed.history) AS entry WHERE entry->>'step' = 'queued again')
+               ) AS not_before, (
+                   SELECT {WHY_UNREACHABLE}
+                   FROM auth_user AS account LEFT JOIN accounts_preference AS preference
+                     ON preference.user_id = account.id
+                   WHERE account.id = suppressed.recipient_id) AS why_not
+        FROM suppressed
+    ), queued_again AS (
         UPDATE reminders_delivery AS delivery
-        SET status = 'queued', reason = '', not_before = judged.not_before, history = {note("queued again")}
-        FROM judged
-        WHERE delivery.reminder_id = judged.id AND delivery.recipient_id IS NOT DISTINCT FROM judged.owner_id
-          AND judged.action = 'queue again' AND delivery.status = 'suppressed'
+        SET status = 'queued', reason = '', not_before = judged_again.not_before, history = {note("queued again")}
+        FROM judged_again
+        WHERE delivery.id = judged_again.id AND delivery.status IS NOT DISTINCT FROM 'suppressed'
+          AND why_not IS NULL AND NOT (is_unreached AND is_overdue)
+        RETURNING 1
+    ), left_alone AS (  -- and say why now: by that reason it is found when its recipient can be told
+        UPDATE reminders_delivery AS delivery
+        SET reason = said.reason, history = {note("still suppressed", "jsonb_build_object('reason', said.reason)")}
+        FROM (
+            SELECT judged_again.id, coalesce(why_not, '{NO_LONGER_ANNOUNCED}' || coalesce(
+                       nullif(left(replace(task.due_local, 'T', ' '), 16), '') || ' ' || task.timezone,
+                       to_char(task.due_at, 'YYYY-MM-DD HH24:MI "UTC"'))) AS reason
+            FROM judged_again JOIN taskapp_task AS task ON task.id = judged_again.task_id
+            WHERE CASE WHEN why_not IS NULL THEN is_unreached AND is_overdue ELSE NOT is_unreached END
+        ) AS said
+        WHERE delivery.id = said.id AND delivery.status IS NOT DISTINCT FROM 'suppressed'
         RETURNING 1
     ), queued_anew AS (
         INSERT INTO reminders_delivery (reminder_id, recipient_id, channel, status, not_before, history)
@@ -238,11 +289,16 @@ def plan(*, limit: int = BATCH) -> dict[str, int]:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [PLANNERS_LOCK])
         if cursor.fetchone() != (True,):
             return counts
-        fan_out()
+        # Nothing is added while a batch waits, so that the task that a person saves now is not behind a million others.
+        is_room = TaskChange.objects.all()[:BATCH].count() < BATCH
+        if is_room:
+            fan_out()
         cursor.execute(LOOK_UP_BY_INDEX)
+        if is_room:
+            fan_out_people()
         newest, lease = limit // NEWEST, timedelta(seconds=settings.DELIVERY_LEASE_SECONDS)
         parameters: dict[str, Any] = {
-            "oldest": limit - newest, "newest": newest, "quiet": QUIET, "lease": lease,
+            "oldest": limit - newest, "newest": newest, "quiet": QUIET, "lease": lease, "told_until": TOLD_UNTIL,
         }  # fmt: skip
         cursor.execute(PLAN, parameters)
         taken, planned, cancelled, moved, queued_again = cursor.fetchone() or [0] * 5
@@ -264,11 +320,8 @@ def hold_planning() -> None:
 def fan_out(*, limit: int = FAN_OUT) -> None:
     """Turn the next chunk of a changed rule's tasks into TaskChanges; the last chunk deletes the RuleChange.
 
-    They bear the time of the rule's change: a task that has fallen due since then was not past at that time. Nothing
-    is added while a batch waits already, so that the task that a person saves now is not behind a million others.
+    They bear the time of the rule's change: a task that has fallen due since then was not past at that time.
     """
-    if TaskChange.objects.all()[:BATCH].count() == BATCH:
-        return
     change = RuleChange.objects.select_for_update(skip_locked=True).order_by("id").first()
     if change is None:
         return

@@ -56,10 +56,22 @@ def cancel_reminders(reminders: "QuerySet[Reminder]", *, by: User) -> int:
 
 
 def retry_deliveries(deliveries: "QuerySet[Delivery]", *, by: User) -> int:
-    """Queue failed and suppressed deliveries again, with all their attempts; hurry those that wait for a later one."""
+    """Queue failed and suppressed deliveries again, with all their attempts; hurry those that wait for a later one.
+
+    A reminder that was cancelled while a worker had its delivery is not cancelled any more: else the last check would
+    suppress that again.
+    """
     movable = [Delivery.Status.FAILED, Delivery.Status.SUPPRESSED, Delivery.Status.QUEUED]
 
     def move(ids: list[int]) -> int:
+        # Not waited for: who holds one is deleting it, and would wait for its deliveries.
+        cancelled = Reminder.objects.filter(status=Reminder.Status.CANCELLED, deliveries__in=ids)
+        free = list(
+            cancelled.select_for_update(skip_locked=True, no_key=True, of=["self"]).values_list("pk", flat=True)
+        )
+        Reminder.objects.filter(pk__in=free).update(
+            status=Reminder.Status.DISPATCHED, reason="", history=noted("retried", by=by.get_username())
+        )
         return Delivery.objects.filter(pk__in=ids, status__in=movable).update(
             status=Delivery.Status.QUEUED, reason="", attempts=0, not_before=clock(),
             history=noted("retried", by=by.get_username()),

@@ -21,7 +21,7 @@ from reminders.channels import EMAIL
 from reminders.delivering import patience
 from reminders.dispatching import dispatch
 from reminders.last_check import lease
-from reminders.models import Delivery, Reminder, RuleChange
+from reminders.models import Delivery, PersonChange, Reminder, RuleChange
 from reminders.telling import tell
 from taskapp.services import fill_due_local
 from work import bell, breaker
@@ -58,7 +58,7 @@ def send_due_soon(*, budget: float = BUDGET_SECONDS) -> Counts:
     while monotonic() < end:
         done = {**unless_crossed(planning.plan), **unless_crossed(dispatch), **unless_crossed(tell)}
         idle = 0 if any(done.values()) else idle + 1
-        if idle == 2 or (idle and not RuleChange.objects.exists()):
+        if idle == 2 or (idle and not RuleChange.objects.exists() and not PersonChange.objects.exists()):
             break
         for name, count in done.items():
             counts[name] += count

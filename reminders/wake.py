@@ -27,6 +27,7 @@ NEXT = """
     SELECT EXTRACT(epoch FROM least(
         (SELECT at FROM reminders_taskchange ORDER BY id LIMIT 1),                       -- index: primary key
         (SELECT at FROM reminders_rulechange ORDER BY id LIMIT 1),                       -- index: primary key
+        (SELECT at FROM reminders_personchange ORDER BY id LIMIT 1),                     -- index: primary key
         (SELECT min(remind_at) FROM reminders_reminder WHERE status = 'planned'),        -- index: reminder_planned
         (SELECT min(created_at) FROM attachments_attachment WHERE is_untold),            -- index: attachment_untold
         (SELECT min(lease_until) FROM reminders_delivery WHERE status = 'leased'),       -- index: delivery_leased

@@ -50,6 +50,7 @@ DISKS = {"data": 192, "database": 512, "broker": 64}
 
 UNREST = """
     SELECT (SELECT count(*) FROM reminders_taskchange), (SELECT count(*) FROM reminders_rulechange),
+           (SELECT count(*) FROM reminders_personchange),
            (SELECT count(*) FROM reminders_reminder
             WHERE status = 'planned' AND remind_at <= clock_timestamp() + interval '1 minute'),
            (SELECT count(*) FROM reminders_delivery WHERE status IN ('queued', 'leased'))
@@ -308,7 +309,7 @@ class Fleet:
 
     def is_at_rest(self) -> bool:
         """Nothing is left to be done."""
-        return self.sql(UNREST) == [(0, 0, 0, 0)]
+        return self.sql(UNREST) == [(0, 0, 0, 0, 0)]
 
     def drain(self, ledger: Ledger, *, within: float) -> None:
         """Wait until all that is due has been accepted, and then until nothing is left that could still come twice."""

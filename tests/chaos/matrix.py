@@ -278,7 +278,7 @@ KILLS = [
     *rows_of("delivery outcome unknown", scenario=in_a_mood(Mood.DROP)),
     *rows_of("transport works again", scenario=after_a_mood(Mood.REFUSE)),
     *rows_of("delivery failed", scenario=refused_for_good, hit=2),
-    *rows_of("delivery suppressed", scenario=done_in_time, hit=2),
+    *rows_of("delivery suppressing", "delivery suppressed", scenario=done_in_time, hit=2),
     *rows_of("delivery put off", scenario=locked_while_done),
     *rows_of("delivery queued again", scenario=reopened),
     *rows_of("delivery lease expired", scenario=after_a_kill),

@@ -22,6 +22,7 @@ LOST_ANSWERS = "tests/reminders/test_lost_answers.py"
 SETTLING = "tests/reminders/test_settling.py"
 PLANNING = "tests/reminders/test_planning.py"
 REARMING = "tests/reminders/test_rearming.py"
+COMING_BACK = "tests/reminders/test_who_comes_back.py"
 SWEEP = "tests/reminders/test_sweep.py"
 CANARY = "tests/reminders/test_canary.py"
 WAKE = "tests/reminders/test_wake.py"
@@ -179,6 +180,42 @@ PATCHES = [
         "USING waiting WHERE reminders_taskchange.id = waiting.id", "USING waiting WHERE TRUE",
         f"{PLANNING}::test_planning_deletes_only_the_changes_that_it_read",
     ),
+    # Who comes back
+    Patch(
+        "whoever suppresses appends a change", "reminders/last_check.py",
+        "        TaskChange.objects.create(task_id=locked.pk, due_at=locked.due_at)\n", "",
+        f"{COMING_BACK}::test_who_comes_back_between_the_second_check_and_its_write_is_told",
+    ),
+    Patch(
+        "who can be reached again is seen", "reminders/migrations/0009_who_comes_back.py",
+        "SELECT id FROM new_accounts WHERE is_active AND email <> ''", "SELECT id FROM new_accounts WHERE FALSE",
+        f"{COMING_BACK}::test_an_activation_is_seen_whoever_makes_it",
+    ),
+    Patch(
+        "what its recipient cannot be told rests", "reminders/planning.py",
+        "AND why_not IS NULL AND NOT (is_unreached AND is_overdue)", "AND NOT (is_unreached AND is_overdue)",
+        f"{COMING_BACK}::test_a_reminder_comes_back_when_its_reason_has_gone_and_rests_until_then",
+    ),
+    Patch(
+        "what was told last rests", "reminders/planning.py",
+        "          AND (reminder.round = 1 OR reminder.due_at IS DISTINCT FROM {TOLD_LAST_BY_OTHERS})\n", "",
+        f"{COMING_BACK}::test_what_was_told_last_rests_until_another_date_is_told",
+    ),
+    Patch(
+        "what is long overdue is not announced any more", "reminders/planning.py",
+        "reminder.due_at < reminder.set_at - %(told_until)s AS is_overdue", "FALSE AS is_overdue",
+        f"{COMING_BACK}::test_what_has_been_overdue_for_longer_ends_and_says_so",
+    ),
+    Patch(
+        "what is queued again and suppressed again waits", "reminders/planning.py",
+        "SELECT max(least((entry->>'at')::timestamptz, clock_timestamp())) + %(quiet)s", "SELECT NULL::timestamptz",
+        f"{COMING_BACK}::test_a_delivery_that_is_queued_again_and_suppressed_again_within_ten_seconds_waits",
+    ),
+    Patch(
+        "people are served in shares", "reminders/returning.py",
+        "greatest(%(limit)s / greatest(count(*), 1), 1) AS size", "%(limit)s / 1 + 0 * count(*) AS size",
+        f"{COMING_BACK}::test_who_has_little_does_not_wait_behind_another_who_has_much",
+    ),
     Patch(
         "a suppressed delivery is queued again", "reminders/planning.py",
         "            WHEN is_suppressed AND (told_at IS NULL OR told_last = due_at) THEN 'queue again'\n", "",
@@ -212,7 +249,7 @@ PATCHES = [
     ),
     Patch(
         "what a person cancelled stays so", "reminders/planning.py",
-        "WHEN starts_with(reason, '{CANCELLED_BY}') OR is_cancelled THEN NULL", "WHEN FALSE THEN NULL",
+        "WHEN starts_with(reason, '{CANCELLED_BY}') OR is_at_rest THEN NULL", "WHEN FALSE THEN NULL",
         f"{PLANNING}::test_a_reminder_cancelled_by_a_person_stays_cancelled",
     ),
     Patch(
@@ -234,7 +271,7 @@ PATCHES = [
     ),
     Patch(
         "one plans at a time", "reminders/planning.py",
-        '        if cursor.fetchone() != (True,):\n            return counts\n        fan_out()', "        fan_out()",
+        "        if cursor.fetchone() != (True,):\n            return counts\n", "",
         f"{DELETION}::test_holding_planning_ends_with_the_transaction",
     ),
     # The transport

@@ -10,7 +10,7 @@ from django.db import connection
 
 from reminders import health, metrics, planning, sweep, wake
 from reminders.dispatching import dispatch
-from reminders.models import Delivery, Reminder
+from reminders.models import Delivery, PersonChange, Reminder
 from reminders.pruning import OF_DELETED_TASKS, OVER, prune_reminders, purge_untold_tasks
 from tests.factories import make_delivery, make_reminder, make_task
 from work.claims import Holder, Turn, claim
@@ -58,6 +58,18 @@ def test_what_is_over_is_found_by_its_age(alice):
 
     assert [node for node in nodes if node.get("Index Name") == "reminder_over" and "GREATEST" in node["Index Cond"]]
     assert Reminder.objects.count() == 2
+
+
+def test_what_a_person_was_not_told_is_found_by_an_index_of_that_alone(alice):
+    PersonChange.objects.create(person_id=alice.pk)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+
+    nodes = nodes_of(planning.plan)
+
+    own = [node["Index Name"] for node in nodes if node.get("Relation Name") == "reminders_delivery"]
+    assert "delivery_unreached" in own
+    assert not {"delivery_suppressed", "delivery_recipient"} & set(own)
 
 
 def nodes_of(ask: Callable[[], Any]) -> list[dict[str, Any]]:

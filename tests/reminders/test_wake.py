@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from django.contrib.auth.models import User
 
 from reminders.canary import MAIL, every
 from reminders.models import TaskChange
@@ -61,6 +62,15 @@ def test_answers_from_the_future_of_a_clock_that_was_set_back_do_not_silence_the
 
 def test_a_saved_task_is_work_at_once(alice):
     make_task(alice)
+
+    assert seconds_until_work() <= 0
+
+
+def test_somebody_who_can_be_reached_again_is_work_at_once(alice):
+    User.objects.update(is_active=False)
+    assert seconds_until_work() > 0
+
+    User.objects.update(is_active=True)
 
     assert seconds_until_work() <= 0
 
