@@ -19,7 +19,6 @@ from time import monotonic
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 
 from attachments import clamd
 from attachments.clamd import Answer, ScannerUnavailableError
@@ -89,8 +88,10 @@ def scan(pk: int, holder: Holder, *, is_probe: bool) -> str:
         answer, scanner = look_into(attachment)
     except ScannerUnavailableError as error:
         log.warning("scanner unavailable", at=settings.CLAMD, error=str(error), id=pk)
-        breaker.trip(SCANNER, str(error), carrying=error.carrying, probing=is_probe)
-        return park(pk, holder, error)
+        word, is_scanners = park(pk, holder, error)
+        if is_scanners:
+            breaker.trip(SCANNER, str(error), carrying=error.carrying, probing=is_probe)
+        return word
     except (StorageError, FileDamagedError) as error:
         breaker.reached(SCANNER)  # its version was asked for before the file was opened
         return refuse(Scan, pk, holder, f"the stored file cannot be read: {error}")
@@ -221,26 +222,24 @@ def refuse(stage: type[Stage], pk: int, holder: Holder, text: str) -> str:
     return name
 
 
-def park(pk: int, holder: Holder, error: ScannerUnavailableError) -> str:
+def park(pk: int, holder: Holder, error: ScannerUnavailableError) -> tuple[str, bool]:
     """The scanner is away: back into the queue, at nobody's cost, until the breaker's next probe.
 
     A file that it had lets others go first. Where it broke off on that file before and has answered about others since,
-    it is the file's own doing: that is an attempt.
+    it is the file's own doing: that is an attempt. Returns the word, and whether the scanner is to blame.
     """
     if not error.carrying:
         release(Scan, pk, holder, "parked", status=Scan.Status.QUEUED, reason=str(error))
-        return "parked"
-    broke_ago = seconds_since_broken(pk)
-    if broke_ago is not None and breaker.accepted_within(SCANNER, seconds=broke_ago):
-        return refuse(Scan, pk, holder, str(error))
-    delay = max(patience().first, min(timedelta(seconds=2 * (broke_ago or 0)), breaker.LONGEST))
-    release(Scan, pk, holder, "parked", status=Scan.Status.QUEUED, reason=str(error), later=delay, broke_at=clock())
-    return "parked"
-
-
-def seconds_since_broken(pk: int) -> float | None:
-    span = Scan.objects.filter(pk=pk).values_list(clock() - F("broke_at"), flat=True).first()
-    return None if span is None else float(span.total_seconds())
+        return "parked", True
+    broken_before = Scan.objects.filter(pk=pk).values_list("broke_at", flat=True).first()
+    if broken_before is not None and breaker.accepted_since(SCANNER, broken_before):
+        return refuse(Scan, pk, holder, str(error)), False
+    broke_at = breaker.broke(SCANNER)
+    later = patience().first
+    release(
+        Scan, pk, holder, "parked", status=Scan.Status.QUEUED, reason=str(error), later=later, broke_at=broke_at,
+    )  # fmt: skip
+    return "parked", True
 
 
 def lease() -> timedelta:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import psycopg
-from environs import EnvError, FileAwareEnv, validate
+from environs import EnvError, FileAwareEnv, ValidationError, validate
 from prometheus_client import values
 from psycopg.conninfo import conninfo_to_dict
 
@@ -66,6 +66,20 @@ at_least_one = validate.Range(min=1, error="must be a whole number of 1 or more.
 at_least_ten = validate.Range(min=10, error="must be a whole number of 10 or more.")
 # Of which 45 % must fit into CELERY_TASK_SOFT_TIME_LIMIT (reminders/last_check.py, attachments/scanning.py).
 lease_of_a_job = validate.Range(min=1, max=200, error="must be a whole number from 1 to 200.")
+
+
+def spans(given: str) -> None:
+    """Accept whole numbers of 1 or more, with commas between them."""
+    if not re.fullmatch(r"[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*", given):
+        raise ValidationError("must be whole numbers of 1 or more, comma-separated.")
+
+
+def ehlo_name(name: str) -> None:
+    """Accept a host name, or an address in brackets (RFC 5321, 4.1.1.1)."""
+    if name and not re.fullmatch(r"\[[0-9A-Za-z.:]+\]|[0-9A-Za-z]([0-9A-Za-z.-]*[0-9A-Za-z])?", name):
+        raise ValidationError("must be a host name such as mail.example.org, or an address such as [192.0.2.1].")
+
+
 port = validate.Range(min=1, max=65535, error="must be a port number from 1 to 65535.")
 
 

@@ -15,6 +15,7 @@ from config.time_zones import host_lacks
 from languages.offered import ENGLISH, offered_languages
 from launcher import servers
 from launcher.errors import LauncherError
+from work.recycling import UnlessBusy
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environment.read(BASE_DIR)
@@ -39,10 +40,17 @@ WEB_PROXIES = env.int("WEB_PROXIES", 0, validate=environment.at_least_zero)
 
 REMINDER_CHECK_INTERVAL_MINUTES = env.int("REMINDER_CHECK_INTERVAL_MINUTES", 1, validate=environment.at_least_one)
 REMINDER_WINDOW_HOURS = env.int("REMINDER_WINDOW_HOURS", 24, validate=environment.at_least_one)
+EMAIL_EHLO_NAME = env.str("EMAIL_EHLO_NAME", "", validate=environment.ehlo_name)
+EMAIL_CONNECTIONS = env.int("EMAIL_CONNECTIONS", 20, validate=environment.at_least_one)
+EMAIL_CONNECT_SECONDS = env.int("EMAIL_CONNECT_SECONDS", 10, validate=environment.at_least_one)
+EMAIL_COMMAND_SECONDS = env.int("EMAIL_COMMAND_SECONDS", 300, validate=environment.at_least_one)
+EMAIL_DATA_SECONDS = env.int("EMAIL_DATA_SECONDS", 120, validate=environment.at_least_one)
+EMAIL_ANSWER_SECONDS = env.int("EMAIL_ANSWER_SECONDS", 600, validate=environment.at_least_one)
 DELIVERY_MAX_ATTEMPTS = env.int("DELIVERY_MAX_ATTEMPTS", 10, validate=environment.at_least_one)
 DELIVERY_BACKOFF_SECONDS = env.int("DELIVERY_BACKOFF_SECONDS", 5, validate=environment.at_least_one)
 DELIVERY_BACKOFF_MAX_SECONDS = env.int("DELIVERY_BACKOFF_MAX_SECONDS", 3600, validate=environment.at_least_one)
 DELIVERY_LEASE_SECONDS = env.int("DELIVERY_LEASE_SECONDS", 30, validate=environment.lease_of_a_job)
+DELIVERY_REPEAT_SECONDS = env.str("DELIVERY_REPEAT_SECONDS", "60,600,3600,14400,43200", validate=environment.spans)
 DELIVERY_BATCH_SIZE = env.int("DELIVERY_BATCH_SIZE", 50, validate=environment.at_least_one)
 HEALTH_LATE_SECONDS = env.int("HEALTH_LATE_SECONDS", 120, validate=environment.at_least_ten)
 HISTORY_DAYS = env.int("HISTORY_DAYS", 90, validate=environment.at_least_one)
@@ -64,6 +72,7 @@ WEB_HEAD_SECONDS = env.int("WEB_HEAD_SECONDS", 20, validate=environment.at_least
 WEB_BODY_SECONDS = env.int("WEB_BODY_SECONDS", 30, validate=environment.at_least_one)
 WEB_BODY_BYTES_PER_SECOND = env.int("WEB_BODY_BYTES_PER_SECOND", 50_000, validate=environment.at_least_one)
 WEB_STALL_SECONDS = env.int("WEB_STALL_SECONDS", 60, validate=environment.at_least_one)
+WORKER_STOP_SECONDS = env.int("WORKER_STOP_SECONDS", 20, validate=environment.at_least_one)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 2, validate=environment.at_least_one)
 DATABASE_PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", True)
 CELERY_BEAT_SCHEDULER = env.str(
@@ -83,6 +92,9 @@ if host_lacks(TIME_ZONE):
         "or install the Debian package tzdata-legacy."
     )
 MAIL_SERVER = environment.mail_server(EMAIL_URL) if EMAIL_URL else None
+# Another message is begun on another connection when one has taken so long.
+DELIVERY_SLOW_SECONDS = 0.1
+DELIVERY_SLOW_PER_DOMAIN = 5
 OUTBOX_DIR = DATA_DIR / "outbox"
 CLAMD = environment.virus_scanner(CLAMD_URL) if CLAMD_URL else None
 ATTACHMENT_MAX_BYTES = ATTACHMENT_MAX_MB * 2**20
@@ -322,7 +334,7 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_DISABLE_PREFETCH = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CONCURRENCY = WORKER_CONCURRENCY
-CELERY_WORKER_MAX_TASKS_PER_CHILD = 5000  # a leak in a library stays bounded
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = UnlessBusy(400_000)  # KB; a leak in a library stays bounded
 CELERY_TASK_SOFT_TIME_LIMIT = 100
 CELERY_TASK_TIME_LIMIT = 120
 # For SIGQUIT only: it waits this long, then cancels what runs. A stop by SIGTERM cancels nothing (work/stopping.py).

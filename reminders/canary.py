@@ -8,15 +8,13 @@ from datetime import timedelta
 
 from django.conf import settings
 
+from reminders import awaiting, outcomes
 from reminders.channels import EMAIL
-from reminders.channels.base import TransportError
-from reminders.post import Post
-from work import bell, breaker
+from reminders.conversations import Failed, Flight
+from reminders.outcomes import MAIL
+from work import breaker
 from work.models import Bell
 from work.step import in_
-
-MAIL = "mail server"
-"""The bell that the mail server answers."""
 
 
 def late() -> timedelta:
@@ -34,16 +32,22 @@ def is_visit_due() -> bool:
 
 
 def visit(*, is_probe: bool) -> None:
-    """Connect and leave; as often as the breaker takes to open, if that fails."""
+    """Connect and leave; as often as the breaker takes to open, if that fails.
+
+    A server that takes long to greet is not waited for here (reminders/awaiting.py).
+    """
+    flight = Flight()
     while True:
-        try:
-            with Post() as post:
-                post.open(EMAIL)
-        except TransportError as error:
-            breaker.trip(EMAIL, str(error), probing=is_probe)
-            if is_probe or breaker.is_open(EMAIL):
+        flight.open(EMAIL, probing=is_probe)
+        match flight.next_event(awaiting.CONNECTING_SECONDS):
+            case Failed() as failed:
+                outcomes.could_not_open(failed, channel=EMAIL)
+                if is_probe or breaker.is_open(EMAIL):
+                    return
+            case None:
+                awaiting.take(flight)
                 return
-        else:
-            breaker.reached(EMAIL)
-            bell.answer(MAIL)
-            return
+            case _:
+                awaiting.was_reached(EMAIL)
+                flight.close()
+                return

@@ -1,51 +1,56 @@
 """From a queued delivery to an accepted message.
 
-A run claims a batch of its own (work/claims.py) and hands one message after the other over, on one connection:
+A run claims a batch of its own (work/claims.py) and hands one message after the other over, mostly on one connection:
 
     renew      one statement prolongs the lease, checks once more whether the message is still right, and freezes what
                it will say (reminders/last_check.py). A change that was committed before this is never announced.
-    send       no transaction is open; a total deadline, under half the lease, ends a conversation that dribbles.
+    send       no transaction is open; the conversation runs in a thread of its own (reminders/conversations.py).
     release    compare-and-set on the token: queued again with backoff, failed, or suppressed; or sent, which is written
-               down with the renewal of the next.
+               down with the renewal of the next (reminders/outcomes.py).
 
-Between the last byte of the message and that write nobody can know whether it arrived. Such a delivery is marked
-`unknown_outcome` and repeated with the same Message-ID and the same content. Nothing else is ever sent twice.
+A conversation that takes long holds nothing up: after 0.1 s the next message is begun on another connection, up to
+EMAIL_CONNECTIONS in a process, and no more than five that wait for the same domain. In a worker, a job does not wait
+for those that are left at its end: reminders/awaiting.py does.
 
-What an answer about the recipient means, the delivery bears: it spends an attempt. What the way there means
-(refused, silent, closing), the transport bears: after three connections that carried nothing, a breaker parks
-everything that is queued, and nobody loses an attempt. A message on which connections break while others get through
-is the one that bears it.
+Between the last byte of the message and the commit that says "sent" nobody can know whether it arrived. Such a delivery
+is marked, and repeated with the same Message-ID and the same content. Nothing else is ever sent twice.
 """
 
-from collections import Counter
-from datetime import timedelta
+from collections import Counter, deque
 from time import monotonic
 
-import structlog
 from django.conf import settings
 
-from reminders import canary
+from reminders import awaiting, canary, outcomes
 from reminders.channels import EMAIL
-from reminders.channels.base import DeliveryError, TransportError
-from reminders.last_check import Letter, end, lease, renew, settle_and_renew, suppress
+from reminders.conversations import (
+    CheckAgain,
+    Connection,
+    Conversation,
+    Ended,
+    Event,
+    Failed,
+    Flight,
+    domain_of,
+    slow_domains,
+)
+from reminders.last_check import Letter, lease, renew, settle_and_renew, suppress
 from reminders.metrics import LATENESS
 from reminders.models import Delivery
-from reminders.post import Post
-from work import bell, breaker, stopping
-from work.backoff import Patience
+from work import breaker, stopping
 from work.breaker import Admission
-from work.claims import Holder, Turn, claim, claim_alone, hand_back
+from work.claims import Holder, Turn, claim, claim_alone, hand_back, release
 from work.failpoints import reached
 from work.insisting import DATABASE_AWAY, insist
-from work.step import clock
-
-log = structlog.get_logger("reminders")
 
 BUDGET_SECONDS = 10.0
 """A run begins no further message after so long, and hands back the rest: other jobs get their turn."""
 
 GO_ON_SECONDS = 1.0
 """A job claims no further batch after so long: a sweep may be waiting for its process."""
+
+PATIENCE_SECONDS = 1.0
+"""At its end a run waits so long for the messages that are on their way: most are answered at once."""
 
 turn = Turn(by="recipient_id")
 """Whose turn it is in this process."""
@@ -57,193 +62,206 @@ def deliver_batch(*, go_on: float = 0.0) -> dict[str, int]:
     Returns {"claimed": n, and how many came to each end}.
     """
     counts: Counter[str] = Counter()
+    if awaiting.is_connecting() or awaiting.is_full():
+        return counts
     admission = breaker.admit(EMAIL, probe_takes=lease())
     if admission is Admission.NONE:
         return counts
-    is_probe = admission is Admission.PROBE
-    try:
-        with Post() as post:
-            run(post, counts, limit=1 if is_probe else settings.DELIVERY_BATCH_SIZE, go_on=go_on)
-    except TransportError as error:
-        breaker.trip(EMAIL, str(error), carrying=error.carrying, probing=is_probe)
-        return counts
-    is_probe_unused = is_probe and breaker.is_open(EMAIL)  # what was claimed need not go any more
-    if is_probe_unused or (not counts["claimed"] and canary.is_visit_due()):
-        canary.visit(is_probe=is_probe)
+    run = Run(counts, probing=admission is Admission.PROBE)
+    run.go(limit=1 if run.probing else settings.DELIVERY_BATCH_SIZE, go_on=go_on)
+    is_probe_unused = run.probing and breaker.is_open(EMAIL)  # what was claimed need not go any more
+    if not run.has_failed and (is_probe_unused or (not counts["claimed"] and canary.is_visit_due())):
+        canary.visit(is_probe=run.probing)
     return counts
 
 
-def run(post: Post, counts: Counter[str], *, limit: int, go_on: float) -> None:
-    """Hand over one batch, and more for a while; what has to go alone one after the other, for half of the time at
-    most. A probe is one message of either kind."""
-    began = monotonic()
-    until, until_alone = began + BUDGET_SECONDS, began + BUDGET_SECONDS / 2
-    is_over = False
-    while not is_over and may_go_on(until):
-        holder = Holder()
-        alone = claim_alone(Delivery, holder, lease=lease()) if monotonic() < until_alone else []
-        batch = alone or claim(Delivery, holder, limit=limit, lease=lease(), turn=turn)
-        hand_over_all(batch, holder, post, counts, until=until)
-        is_over = limit == 1 or not (alone or (batch and monotonic() < began + go_on))
+class Run:
+    """One job: it attends the connections, and begins a message whenever one of them can carry it."""
 
+    def __init__(self, counts: Counter[str], *, probing: bool) -> None:
+        self.counts = counts
+        self.probing = probing
+        self.has_failed = False
+        """The transport: no further message is begun."""
+        self.has_all = False
+        """The server wants no more connections of ours than there are."""
+        self.unsettled: Conversation | None = None
+        """Was accepted, and is not written down yet."""
+        self.why_not_open = ""
+        self.flight = Flight()
 
-def hand_over_all(batch: list[int], holder: Holder, post: Post, counts: Counter[str], *, until: float) -> None:
-    """One after the other; whatever ends that, what was accepted is written down and the rest is handed back."""
-    counts["claimed"] += len(batch)
-    lease_over = monotonic() + lease().total_seconds()
-    waiting = list(batch)
-    try:
-        while waiting and may_go_on(until):
-            counts[hand_over(waiting.pop(0), holder, post)] += 1
-    finally:
-        if post.unsettled:
-            settle(post.unsettled, holder, post)
-        if waiting:
-            counts["handed back"] += insist(lambda: hand_back(Delivery, waiting, holder), until=lease_over)
+    def go(self, *, limit: int, go_on: float) -> None:
+        """Hand over one batch, and more for a while; what has to go alone one after the other, for half of the time at
+        most. A probe is one message of either kind, rather one that has not arrived for certain."""
+        began = monotonic()
+        until, until_alone = began + BUDGET_SECONDS, began + BUDGET_SECONDS / 2
+        self.flight.adopt(awaiting.spare())
+        try:
+            is_over = awaiting.is_stuck() and not self.flight.idle() and not self.wait_for_connection()
+            while not is_over and self.may_go_on(until):
+                holder = Holder()
+                batch = self.claim_probe(holder) if self.probing else []
+                alone = claim_alone(Delivery, holder, lease=lease()) if not batch and monotonic() < until_alone else []
+                batch = batch or alone or claim(Delivery, holder, limit=limit, lease=lease(), turn=turn)
+                self.hand_over_all(batch, holder, until=until)
+                is_over = limit == 1 or not (alone or (batch and monotonic() < began + go_on))
+        finally:
+            self.finish()
 
+    def claim_probe(self, holder: Holder) -> list[int]:
+        return claim(Delivery, holder, limit=1, lease=lease(), turn=turn, only="unknown_outcomes = 0")
 
-def may_go_on(until: float) -> bool:
-    """Whether the run may begin another message: its time is not over, and the worker was not told to stop."""
-    return monotonic() < until and not stopping.is_asked()
+    def hand_over_all(self, batch: list[int], holder: Holder, *, until: float) -> None:
+        """Begin each; whatever ends that, what was accepted is written down and the rest is handed back."""
+        self.counts["claimed"] += len(batch)
+        lease_over = monotonic() + lease().total_seconds()
+        waiting = deque(batch)
+        try:
+            while waiting and self.may_go_on(until):
+                connection = self.flight.idle()
+                if connection is not None:
+                    self.begin(waiting.popleft(), holder, connection)
+                elif not self.wait_for_connection():
+                    break
+            if self.why_not_open and waiting:
+                self.park_unchecked(waiting.popleft(), holder)
+            if not waiting:
+                self.wait_for_quick_ones()
+        finally:
+            self.settle()
+            if waiting:
+                rest = list(waiting)
+                back = insist(lambda: hand_back(Delivery, rest, holder), until=lease_over)
+                self.counts["handed back"] += back
 
+    def may_go_on(self, until: float) -> bool:
+        """Whether the run may begin another message: its time is not over, and the worker was not told to stop."""
+        return monotonic() < until and not stopping.is_asked() and not self.has_failed
 
-def hand_over(pk: int, holder: Holder, post: Post) -> str:
-    """Bring one claimed delivery to an end or back into the queue; return the word for what became of it.
+    def wait_for_connection(self) -> bool:
+        """Attend until something happens; open a connection when nothing does. False: there will be none soon."""
+        flight = self.flight
+        if not flight.connections:
+            flight.open(EMAIL, probing=self.probing)
+        if not flight.conversations:
+            event = flight.next_event(awaiting.CONNECTING_SECONDS)
+            self.handle(event)
+            return event is not None
+        event = flight.next_event(max(0.0, flight.moved_at + settings.DELIVERY_SLOW_SECONDS - monotonic()))
+        if event is None and self.may_open():
+            flight.open(EMAIL, probing=self.probing)
+            return True
+        event = event or flight.next_event(PATIENCE_SECONDS)
+        self.handle(event)
+        return event is not None
 
-    One that was sent is written down with the next one's last check, or at the end of the batch.
+    def may_open(self) -> bool:
+        in_use = len(self.flight.connections) + awaiting.connections()
+        return not (self.has_all or self.probing or self.flight.is_connecting) and in_use < settings.EMAIL_CONNECTIONS
 
-    A TransportError is passed on after the delivery was put back, unless the connection has carried something before:
-    a server may close after so many messages, and the next one gets a new connection.
-    """
-    letter = last_check(pk, holder, post)
-    if letter is None:
-        return "left alone"
-    try:
-        post.send(letter.channel, letter.message(), give_up_at=letter.give_up_at)
-    except DeliveryError as error:
-        word = refuse(letter, holder, str(error), permanent=error.permanent)
-        if post.prove(letter.channel, accepted=False):  # whoever answers about a recipient works
-            breaker.close(letter.channel)
-        return word
-    except TransportError as error:
-        park(letter, holder, error)
-        if not post.drop(letter.channel):
-            raise
-        return "parked"
-    except Exception as error:  # a defect of ours with this one message must not stop the others
-        log.exception("delivery broke", id=letter.id)
-        return refuse(letter, holder, f"internal error: {type(error).__name__}", permanent=False)
-    reached("message accepted", id=letter.id)
-    post.unsettled = letter
-    if post.prove(letter.channel, accepted=True):
-        settle(letter, holder, post)
-        breaker.close(letter.channel, accepted=True)
-        bell.answer(canary.MAIL)
-    return "sent"
+    def wait_for_quick_ones(self) -> None:
+        """Most messages are answered at once."""
+        while self.flight.conversations:
+            event = self.flight.next_event(max(0.0, self.flight.moved_at + PATIENCE_SECONDS - monotonic()))
+            if event is None:
+                return
+            self.handle(event)
 
-
-def last_check(pk: int, holder: Holder, post: Post) -> Letter | None:
-    """The letter as it may go now, over a channel that is open; None if it may not, or is not ours any more.
-
-    Connecting takes time, so it comes before the check that counts.
-    """
-    while True:
-        letter = settle_and_check(pk, holder, post) or renew(pk, holder, post.channels)
+    def begin(self, pk: int, holder: Holder, connection: Connection) -> None:
+        letter = self.last_check(pk, holder, connection)
         if letter is None:
-            return None
-        if letter.why:
+            self.counts["left alone"] += 1
+        elif self.is_domain_busy(letter):
+            self.counts[outcomes.put_off(letter, holder).word] += 1
+        else:
+            reached("delivery checked", id=pk)
+            self.flight.begin(letter, holder, connection, probing=self.probing)
+
+    def is_domain_busy(self, letter: Letter) -> bool:
+        conversations = [*self.flight.conversations, *awaiting.conversations()]
+        slow = slow_domains(conversations, after=settings.DELIVERY_SLOW_SECONDS)
+        return slow.count(domain_of(letter.address)) >= settings.DELIVERY_SLOW_PER_DOMAIN
+
+    def last_check(self, pk: int, holder: Holder, connection: Connection) -> Letter | None:
+        """The letter as it may go now; None if it may not, or is not ours any more."""
+        while True:
+            letter = self.settle_and_check(pk, holder, connection) or renew(pk, holder, [connection.channel])
+            if letter is None:
+                return None
+            if not letter.why:
+                return letter
             if suppress(letter, holder):
                 return None
-        elif letter.channel in post.channels:
-            reached("delivery checked", id=pk)
-            return letter
-        else:
-            try:
-                post.open(letter.channel)
-            except TransportError as error:
-                park(letter, holder, error)
-                raise
 
+    def settle_and_check(self, pk: int, holder: Holder, connection: Connection) -> Letter | None:
+        """The check of the next message, with the end of the last one in the same statement; None if there is none.
 
-def settle_and_check(pk: int, holder: Holder, post: Post) -> Letter | None:
-    """The check of the next message, with the end of the last one in the same statement; None if there is none.
+        None, too, if PostgreSQL was lost: then the last one comes to its end by itself, over a new connection.
+        """
+        accepted = self.unsettled
+        if accepted is None or accepted.holder != holder:
+            self.settle()
+            return None
+        try:
+            settled = settle_and_renew(accepted.letter, pk, holder, [connection.channel])
+        except DATABASE_AWAY:
+            self.settle()
+            return None
+        self.unsettled = None
+        if settled.is_ours:
+            LATENESS.observe(accepted.letter.late_now)
+        if settled.is_news:
+            outcomes.note_acceptance(connection.channel)
+        return settled.next
 
-    None, too, if PostgreSQL was lost: then the last one comes to its end by itself, over a new connection.
-    """
-    accepted = post.unsettled
-    if accepted is None:
-        return None
-    try:
-        is_ours, letter = settle_and_renew(accepted, pk, holder, post.channels)
-    except DATABASE_AWAY:
-        settle(accepted, holder, post)
-        return None
-    post.unsettled = None
-    if is_ours:
-        LATENESS.observe(accepted.late_now)
-    return letter
+    def settle(self) -> None:
+        accepted, self.unsettled = self.unsettled, None
+        if accepted is not None:
+            outcomes.settle(accepted.letter, accepted.holder)
+            outcomes.note_acceptance(accepted.letter.channel)
 
+    def handle(self, event: Event | None) -> None:
+        match event:
+            case Failed():
+                self.could_not_open(event)
+            case Ended():
+                self.has_ended(event.about)
+            case CheckAgain():
+                self.settle()
+                outcomes.check_again(event.about)
 
-def settle(letter: Letter, holder: Holder, post: Post) -> None:
-    """The channel's server has accepted the message."""
-    facts = letter.arrival()
-    is_ours = end(letter, holder, "sent", status=Delivery.Status.SENT, sent_at=clock(), facts=facts)
-    post.unsettled = None
-    if is_ours:
-        LATENESS.observe(letter.late_now)
+    def has_ended(self, conversation: Conversation) -> None:
+        self.settle()
+        if conversation.error is None:
+            reached("message accepted", id=conversation.letter.id)
+            self.unsettled = conversation
+            self.counts["sent"] += 1
+            if not conversation.connection.has_answered:
+                self.settle()  # the first of a connection at once: whoever waits for a sign has one
+                outcomes.note_answer(conversation)
+            return
+        outcome = outcomes.conclude(conversation)
+        self.counts[outcome.word] += 1
+        self.has_failed = self.has_failed or outcome.ends_run
 
+    def could_not_open(self, failed: Failed) -> None:
+        """No connection: the transport's failure, unless others are open; then the server wants no more of us."""
+        if self.flight.connections or awaiting.connections():
+            self.has_all = True
+            return
+        outcomes.could_not_open(failed, channel=EMAIL)
+        self.has_failed = True
+        self.why_not_open = str(failed.error)
 
-def refuse(letter: Letter, holder: Holder, text: str, *, permanent: bool) -> str:
-    """An answer about this message: later, with backoff; or never, when it is final or the attempts are spent."""
-    attempts = letter.attempts + 1
-    delay = None if permanent else patience().after(attempts)
-    if delay is None:
-        reason = text if permanent else f"{attempts} attempts; the last: {text}"
-        end(letter, holder, "failed", status=Delivery.Status.FAILED, reason=reason, spends_attempt=True)
-        return "failed"
-    facts = {"attempt": attempts, "again_in_seconds": delay.total_seconds()}
-    end(
-        letter, holder, "deferred", status=Delivery.QUEUED, reason=text, later=delay, facts=facts,
-        spends_attempt=True,
-    )  # fmt: skip
-    return "deferred"
+    def park_unchecked(self, pk: int, holder: Holder) -> None:
+        """One of what was claimed shows in its history why nothing went."""
+        release(Delivery, pk, holder, "parked", status=Delivery.QUEUED, reason=self.why_not_open)
+        self.counts["parked"] += 1
 
-
-def park(letter: Letter, holder: Holder, error: TransportError) -> None:
-    """The way there does not work: back into the queue, at nobody's cost, until the breaker's next probe.
-
-    A message that was on its way lets others go first. Where a connection broke on it before and has carried others
-    since, it is the message's own doing: that is an attempt, as if its recipient had answered "not now".
-    """
-    changes = {"reason": str(error), "unknown_outcome": letter.unknown_outcome or error.unknown}
-    name = "outcome unknown" if error.unknown else "parked"
-    if not error.carrying:
-        end(letter, holder, name, status=Delivery.QUEUED, **changes)
-    elif others_got_through(letter):
-        delay = patience().after(letter.attempts + 1)
-        status = Delivery.FAILED if delay is None else Delivery.QUEUED
-        end(letter, holder, name, status=status, later=delay, broke_at=clock(), spends_attempt=True, **changes)
-    else:
-        delay = pause(letter.broke_ago, longest=patience().longest if error.unknown else breaker.LONGEST)
-        end(letter, holder, name, status=Delivery.QUEUED, later=delay, broke_at=clock(), **changes)
-
-
-def others_got_through(letter: Letter) -> bool:
-    """Whether the channel has carried others since a connection broke on this message the last time."""
-    broke_ago = letter.broke_ago
-    return broke_ago is not None and insist(
-        lambda: breaker.accepted_within(letter.channel, seconds=broke_ago), until=letter.lease_over
-    )
-
-
-def pause(broke_ago: float | None, *, longest: timedelta) -> timedelta:
-    """Twice as long as it was since the connection broke the last time."""
-    return max(patience().first, min(timedelta(seconds=2 * (broke_ago or 0)), longest))
-
-
-def patience() -> Patience:
-    return Patience(
-        attempts=settings.DELIVERY_MAX_ATTEMPTS,
-        first=timedelta(seconds=settings.DELIVERY_BACKOFF_SECONDS),
-        longest=timedelta(seconds=settings.DELIVERY_BACKOFF_MAX_SECONDS),
-    )
+    def finish(self) -> None:
+        """Let the connections go that carry nothing; those that are on the way are waited for elsewhere, or here."""
+        try:
+            self.settle()
+        finally:
+            self.flight.close()
+            awaiting.take(self.flight)

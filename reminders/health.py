@@ -4,9 +4,10 @@ from datetime import timedelta
 
 from django.db.models.functions import Now
 
-from reminders.canary import MAIL, every, late
+from reminders.canary import every, late
 from reminders.channels import EMAIL
 from reminders.models import Delivery, Reminder, TaskChange
+from reminders.outcomes import MAIL
 from reminders.sweep import BELL
 from reminders.wake import BEAT
 from work.bell import LOST_AFTER
@@ -57,12 +58,18 @@ def mail() -> str:
         return f"parked after {parked.failures} failed connections: {parked.reason}"
     if unheard_of(BELL, "", since=min(2 * LOST_AFTER, every())):
         return ""
+    unanswered = Delivery.objects.awaiting_reply(for_=late()).count()
+    if unanswered and not Breaker.objects.filter(name=EMAIL, accepted_at__gt=in_(-late())).exists():
+        return f"no message was accepted for {late().total_seconds():.0f} s, and {unanswered} wait for a reply"
     return unheard_of(MAIL, "the mail server has not been reached", since=late())
 
 
 def deliveries() -> str:
     """The oldest delivery that should be gone. What one recipient's answer has deferred is not due yet."""
-    moments = [Delivery.objects.overdue(status, by=late()) for status in (Delivery.QUEUED, Delivery.LEASED)]
+    in_hand = Delivery.objects.exclude(handing_over=True, lease_until__gt=Now())  # it waits for the mail server
+    moments = [
+        Delivery.objects.overdue(Delivery.QUEUED, by=late()), in_hand.overdue(Delivery.LEASED, by=late())
+    ]  # fmt: skip
     oldest = min(filter(None, moments), default=None)
     return f"a delivery has been due since {oldest:%Y-%m-%d %H:%M:%S} UTC" if oldest else ""
 

@@ -22,6 +22,7 @@ from reminders.channels.mime import sender
 from reminders.models import Delivery, TaskChange
 from reminders.still_wanted import TOLD_LAST_BY_OTHERS, WHY_UNREACHABLE
 from taskapp.models import Task
+from work.breaker import QUIET
 from work.claims import NO_LEASE, Holder, release
 from work.failpoints import reached
 from work.insisting import insist
@@ -35,6 +36,8 @@ PUT_OFF = timedelta(seconds=5)
 
 LONG_AGO_SECONDS = 1.0
 """A check that has waited for a lock looked at the task before that: it is made again."""
+
+WAITING = "waiting for the mail server"
 
 NOT_THE_OWNER = "the task belongs to somebody else now"
 
@@ -96,7 +99,7 @@ RENEWED = f"""
       AND delivery.status IS NOT DISTINCT FROM 'leased' AND delivery.lease_token = %(token)s
     RETURNING delivery.id, checked.task_id, delivery.recipient_id, delivery.channel, checked.why, delivery.address,
               delivery.message_id, delivery.content, delivery.attempts, delivery.unknown_outcome,
-              EXTRACT(epoch FROM clock_timestamp() - delivery.broke_at)::float8,
+              delivery.unknown_outcomes, delivery.broke_at, delivery.refused_at,
               EXTRACT(epoch FROM clock_timestamp() - checked.wanted_at)::float8
 """  # noqa: S608 (a constant of this module)
 
@@ -114,7 +117,10 @@ SETTLE_AND_RENEW = f"""
     ), renewed AS (
         {RENEWED.format(only_if="AND EXISTS (SELECT FROM settled) FOR NO KEY UPDATE OF own SKIP LOCKED")}
     )
-    SELECT (SELECT count(*) FROM settled), renewed.* FROM (VALUES (1)) AS one LEFT JOIN renewed ON TRUE
+    SELECT (SELECT count(*) FROM settled),
+           NOT EXISTS (SELECT 1 FROM work_breaker AS breaker WHERE breaker.name = %(accepted_by)s AND {QUIET}),
+           renewed.*
+    FROM (VALUES (1)) AS one LEFT JOIN renewed ON TRUE
 """  # noqa: S608 (constants of this module)
 
 
@@ -133,12 +139,17 @@ class Letter:
     content: dict[str, Any]
     attempts: int
     unknown_outcome: bool
-    broke_ago: float | None
-    """Seconds since a connection last broke while it carried this message."""
+    unknown_outcomes: int
+    broke_at: datetime | None
+    """When a connection last broke while it carried this message, by PostgreSQL's clock."""
+    refused_at: datetime | None
+    """When the other side last refused it, by PostgreSQL's clock."""
     late: float
     """Seconds since it should have gone: since `remind_at`, or since the task was saved if that was later."""
+    checked_at: float
+    """When this was read, on the clock of time.monotonic(), which goes on in a frozen process."""
     renewed_at: float
-    """When the lease was last prolonged, on the clock of time.monotonic(), which goes on in a frozen process."""
+    """When the lease was last prolonged, by the same clock."""
 
     @property
     def give_up_at(self) -> float:
@@ -153,7 +164,7 @@ class Letter:
     @property
     def late_now(self) -> float:
         """`late`, as time goes on."""
-        return self.late + monotonic() - self.renewed_at
+        return self.late + monotonic() - self.checked_at
 
     def arrival(self) -> dict[str, Any]:
         """What the history says about its acceptance."""
@@ -193,19 +204,31 @@ def renew(pk: int, holder: Holder, channels: list[str]) -> Letter | None:
     return letter_of(rows[0], renewed_at)
 
 
-def settle_and_renew(accepted: Letter, pk: int, holder: Holder, channels: list[str]) -> tuple[bool, Letter | None]:
-    """Write down that a message was accepted, and renew another; whether the first was still ours, and the second.
+@dataclass(frozen=True)
+class Settled:
+    """What `settle_and_renew` has found out."""
 
-    The second is None where either lease is lost, somebody holds the row, or it took long: `renew` knows more.
-    """
+    is_ours: bool
+    """Whether the lease of the message that was accepted was still held."""
+    is_news: bool
+    """Whether the breaker is to hear that something was accepted."""
+    next: Letter | None
+    """None where either lease is lost, somebody holds the row, or it took long: `renew` knows more."""
+
+
+def settle_and_renew(accepted: Letter, pk: int, holder: Holder, channels: list[str]) -> Settled:
+    """Write down that a message was accepted, and renew another."""
     reached("delivery checking", id=pk)
     renewed_at = monotonic()
     facts = accepted.arrival()
-    parameters = {**renewing(pk, holder, channels), "accepted": accepted.id, "facts": json.dumps(facts)}
-    ((settled, *row),) = fetch_prepared(SETTLE_AND_RENEW, parameters)
+    parameters = {
+        **renewing(pk, holder, channels), "accepted": accepted.id, "accepted_by": accepted.channel,
+        "facts": json.dumps(facts),
+    }  # fmt: skip
+    ((settled, is_news, *row),) = fetch_prepared(SETTLE_AND_RENEW, parameters)
     step("delivery", "sent" if settled else "lease lost", id=accepted.id, **facts)
     is_fresh = row[0] is not None and monotonic() - renewed_at < LONG_AGO_SECONDS
-    return bool(settled), letter_of(row, renewed_at) if is_fresh else None
+    return Settled(bool(settled), bool(is_news), letter_of(row, renewed_at) if is_fresh else None)
 
 
 def renewing(pk: int, holder: Holder, channels: list[str]) -> dict[str, Any]:
@@ -214,8 +237,31 @@ def renewing(pk: int, holder: Holder, channels: list[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+# The first time that a message is prolonged it is waited for, which its history and its reason then say.
+PROLONG = f"""
+    UPDATE reminders_delivery AS delivery
+    SET lease_until = clock_timestamp() + %(lease)s,
+        reason = '{WAITING}',
+        history = CASE WHEN delivery.history->-1->>'step' = 'waiting' THEN delivery.history
+                       ELSE {note("waiting", "jsonb_build_object('reason', '" + WAITING + "'::text)", "delivery.")} END
+    FROM unnest(%(ids)s::bigint[], %(tokens)s::uuid[]) AS own (id, token)
+    WHERE delivery.id = own.id AND delivery.status = 'leased' AND delivery.lease_token = own.token
+    RETURNING delivery.id
+"""  # noqa: S608 (constants of this module)
+
+
+def prolong(held: Sequence[tuple[int, Holder]]) -> set[int]:
+    """Prolong the leases of messages that are on the way; return the ids of those that are still held."""
+    parameters: dict[str, Any] = {
+        "lease": lease(), "ids": [pk for pk, _ in held], "tokens": [holder.token for _, holder in held],
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(PROLONG, parameters)
+        return {pk for (pk,) in cursor.fetchall()}
+
+
 def letter_of(row: Sequence[Any], renewed_at: float) -> Letter:
-    values = [*row, renewed_at]
+    values = [*row, renewed_at, renewed_at]
     values[7] = json.loads(values[7])  # Django has psycopg leave JSON alone
     return Letter(*values)
 

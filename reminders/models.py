@@ -157,6 +157,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def owned_by(self, user: User) -> Self:
         return self.filter(recipient=user)
 
+    def awaiting_reply(self, *, for_: timedelta) -> Self:
+        """Those that a worker has handed over, or tries to, for longer than that."""
+        return self.filter(status=Delivery.LEASED, handing_over=True, handed_over_at__lt=Now() - for_)
+
     def overdue(self, status: str, *, by: timedelta) -> datetime | None:
         """When the oldest of those was due that wait, or are in work, for longer than `by` since they were due.
 
@@ -173,11 +177,12 @@ class Delivery(Leased):
         """Who moves a delivery out of each state.
 
         queued       work.claims.claim → leased, once `not_before` has come.
-        leased       the run that holds it, in delivering: → sent, → failed, → suppressed, → queued (later);
-                     work.claims.rescue → queued, when the lease has run out, or → failed, when it was the last of
-                     its attempts that a worker was lost in.
+        leased       the run that holds it, in outcomes: → sent, → failed, → suppressed, → queued (later);
+                     work.claims.rescue → queued, when the lease has run out, or → failed, when a worker was lost in
+                     the last of its attempts, or the last of its unknown outcomes came of that.
         sent         nobody: the channel's server has accepted the message.
-        failed       a person, by services.retry_deliveries → queued.
+        failed       a person, by services.retry_deliveries → queued; outcomes.queue_again → queued, when it turns out
+                     that everybody is refused.
         suppressed   planning.plan → queued, when it is wanted again; a person, by services.retry_deliveries.
         """
 
@@ -208,6 +213,12 @@ class Delivery(Leased):
     )
     unknown_outcome = models.BooleanField(
         db_default=False, help_text="An attempt ended without an answer: the message may have arrived already."
+    )
+    unknown_outcomes = models.PositiveSmallIntegerField(
+        db_default=0, default=0, editable=False, help_text="How many attempts ended so, since a person last retried."
+    )
+    refused_at = models.DateTimeField(
+        null=True, editable=False, help_text="When the channel's server last refused this message."
     )
     sent_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)

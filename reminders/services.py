@@ -56,7 +56,7 @@ def cancel_reminders(reminders: "QuerySet[Reminder]", *, by: User) -> int:
 
 
 def retry_deliveries(deliveries: "QuerySet[Delivery]", *, by: User) -> int:
-    """Queue failed and suppressed deliveries again, with all their attempts; hurry those that wait for a later one.
+    """Queue failed and suppressed deliveries again, with all attempts and repeats; hurry those that wait.
 
     A reminder that was cancelled while a worker had its delivery is not cancelled any more: else the last check would
     suppress that again.
@@ -73,7 +73,7 @@ def retry_deliveries(deliveries: "QuerySet[Delivery]", *, by: User) -> int:
             status=Reminder.Status.DISPATCHED, reason="", history=noted("retried", by=by.get_username())
         )
         return Delivery.objects.filter(pk__in=ids, status__in=movable).update(
-            status=Delivery.Status.QUEUED, reason="", attempts=0, not_before=clock(),
+            status=Delivery.Status.QUEUED, reason="", attempts=0, unknown_outcomes=0, not_before=clock(),
             history=noted("retried", by=by.get_username()),
         )  # fmt: skip
 

@@ -16,16 +16,16 @@ from django.db import IntegrityError, OperationalError, connection, models, tran
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Now
 
-from reminders import canary, planning
+from reminders import canary, outcomes, planning
 from reminders.channels import EMAIL
-from reminders.delivering import patience
 from reminders.dispatching import dispatch
 from reminders.last_check import lease
 from reminders.models import Delivery, PersonChange, Reminder, RuleChange
+from reminders.outcomes import AWAITS_REPEAT, MAY_HAVE_ARRIVED, patience, repeats
 from reminders.telling import tell
 from taskapp.services import fill_due_local
 from work import bell, breaker
-from work.claims import rescue
+from work.claims import Loss, rescue
 from work.failpoints import reached
 
 BELL = "reminders.send_due_soon"
@@ -106,11 +106,27 @@ def unless_crossed(part: Callable[[], Counts]) -> Counts:
         return {}
 
 
+# The message of a lost worker may have arrived: that is an unknown outcome like any other (reminders/outcomes.py).
+LOSS = Loss(
+    also=(
+        ", unknown_outcome = unknown_outcome OR handing_over, unknown_outcomes = unknown_outcomes + handing_over::int,"
+        " broke_at = CASE WHEN handing_over THEN clock_timestamp() ELSE broke_at END, handing_over = FALSE"
+    ),
+    fails="(handing_over AND unknown_outcomes >= cardinality(%(repeats)s::interval[]))",
+    reason=f"'{MAY_HAVE_ARRIVED}'",
+    waits="CASE WHEN handing_over THEN (%(repeats)s::interval[])[unknown_outcomes + 1] END",
+)
+
+MAY_WAIT = f"CASE WHEN {AWAITS_REPEAT} THEN (%(repeats)s::interval[])[unknown_outcomes] ELSE interval '0' END"
+
+
 def rescue_lost_deliveries() -> int:
     """Queue again what a lost worker held; what it was just handing over may have arrived."""
-    also = ", unknown_outcome = unknown_outcome OR handing_over, handing_over = FALSE"
     longest = max(patience().longest, breaker.LONGEST)  # that anything here waits
-    return rescue(Delivery, lease=lease(), patience=patience(), longest_wait=longest, also=also)
+    return rescue(
+        Delivery, lease=lease(), patience=patience(), longest_wait=longest, loss=LOSS, may_wait=MAY_WAIT,
+        repeats=repeats(),
+    )  # fmt: skip
 
 
 def ring_for_deliveries() -> int:
@@ -119,7 +135,7 @@ def ring_for_deliveries() -> int:
         return 0
     due = Delivery.objects.filter(status=Delivery.Status.QUEUED, not_before__lte=Now())
     batches = -(-due[: settings.DELIVERY_BATCH_SIZE * bell.MOST_WAITING].count() // settings.DELIVERY_BATCH_SIZE)
-    if not batches and canary.is_visit_due() and bell.ring_once(canary.MAIL):
+    if not batches and canary.is_visit_due() and bell.ring_once(outcomes.MAIL):
         batches = 1
     return bell.ring(DELIVER, queue=DELIVER_QUEUE, times=batches) if batches else 0
 

@@ -4,9 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 from celery import Task, shared_task
+from celery.signals import worker_process_init, worker_process_shutdown
 from django.conf import settings
 
-from reminders import delivering, pruning, sweep
+from reminders import awaiting, delivering, pruning, sweep
+from work import recycling
 from work.jobs import worth_keeping
 
 
@@ -34,3 +36,16 @@ def prune(self: "Task[Any, Any]") -> dict[str, int]:
             history=timedelta(days=settings.HISTORY_DAYS), tombstones=timedelta(days=settings.TOMBSTONE_DAYS)
         ),
     )
+
+
+@worker_process_init.connect
+def let_conversations_outlive_jobs(**kwargs: object) -> None:
+    """A child of a worker goes on after a job: answers that are out are waited for beside the next ones."""
+    awaiting.let_conversations_outlive_jobs()
+    recycling.unless(awaiting.is_busy)
+
+
+@worker_process_shutdown.connect
+def wait_for_answers(**kwargs: object) -> None:
+    """The worker stops."""
+    awaiting.stop(seconds=settings.WORKER_STOP_SECONDS)

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection
 
-from reminders import canary
+from reminders import canary, outcomes
 from reminders.channels import EMAIL
 from reminders.sweep import BELL
 from work import bell
@@ -47,7 +47,7 @@ _last_pulse = float("-inf")
 def seconds_until_work() -> float:
     """Seconds until the sweep finds something to do or the canary is due, by PostgreSQL's clock; 0 or less: now."""
     parameters: dict[str, Any] = {
-        "channel": EMAIL, "every": canary.every(), "sweep": BELL, "mail": canary.MAIL, "lost_after": bell.LOST_AFTER,
+        "channel": EMAIL, "every": canary.every(), "sweep": BELL, "mail": outcomes.MAIL, "lost_after": bell.LOST_AFTER,
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(NEXT, parameters)

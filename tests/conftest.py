@@ -87,6 +87,12 @@ def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _patient_with_the_mail_server(settings) -> None:
+    """A machine that is busy with tests is not taken for a slow mail server."""
+    settings.DELIVERY_SLOW_SECONDS = 10.0
+
+
+@pytest.fixture(autouse=True)
 def _cheap_passwords(settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

@@ -1,5 +1,6 @@
 """A real SMTP server for tests, that keeps what it accepts and misbehaves when told to."""
 
+import asyncio
 import socket
 import threading
 from collections import Counter
@@ -21,6 +22,8 @@ class MailServer:
     server.hang_up_after_refusing = True    a recipient that is refused is the last of its connection
     server.hang_up_on = {"a@example.org"}   the connection is closed without an answer when this recipient is named
     server.messages_per_connection = 3      a fourth is answered with 421
+    server.most_connections = 2             a third is greeted with 421
+    server.hold("DATA", "a@example.org")    this step is not answered for this recipient, until `release`
     """
 
     def __init__(self) -> None:
@@ -31,7 +34,14 @@ class MailServer:
         self.hang_up_after_refusing = False
         self.hang_up_on: set[str] = set()
         self.messages_per_connection: int | None = None
+        self.most_connections: int | None = None
+        self.open = self.turned_away = 0
+        self._held: set[tuple[str, str]] = set()
+        self.waiting: list[tuple[str, str]] = []
+        """The steps that are held just now."""
         self.greeted = self.left = 0
+        self.names: list[str] = []
+        """What the clients called themselves."""
         self._begun: Counter[int] = Counter()
         self._sessions: list[Session] = []
         self.before_data: Any = lambda: None
@@ -44,6 +54,20 @@ class MailServer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._controller.stop()
+
+    def hold(self, step: str, address: str) -> None:
+        self._held.add((step, address))
+
+    def release(self) -> None:
+        """Answer what is held, and hold nothing more."""
+        self._held.clear()
+
+    async def _hold(self, step: str, address: str) -> None:
+        if (step, address) in self._held:
+            self.waiting.append((step, address))
+            while (step, address) in self._held:
+                await asyncio.sleep(0.01)
+            self.waiting.remove((step, address))
 
     @property
     def port(self) -> int:
@@ -68,6 +92,7 @@ class MailServer:
         self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
         self.greeted += 1
+        self.names.append(hostname)
         session.host_name = hostname
         return responses
 
@@ -86,6 +111,7 @@ class MailServer:
         return self.answers.get("MAIL", "250 OK")
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:  # noqa: N802
+        await self._hold("RCPT", address)
         answer = self.answers.get(address) or self.answers.get("RCPT", "250 OK")
         if address in self.hang_up_on:
             server.transport.close()
@@ -102,10 +128,29 @@ class MailServer:
         if self.hang_up_after_data:
             server.transport.close()
             return "250 nobody hears this"
+        for address in envelope.rcpt_tos:
+            await self._hold("DATA", address)
         answer = self.answers.get("DATA", "250 OK")
         if answer.startswith("250"):
             self.accepted.append(mail)
         return answer
+
+
+class _Smtp(SMTP):
+    """Counts its connections, and turns away those that are too many."""
+
+    async def _handle_client(self) -> None:
+        server: MailServer = self.event_handler
+        if server.most_connections is not None and server.open >= server.most_connections:
+            server.turned_away += 1
+            await self.push("421 4.7.0 too many connections")
+            self.transport.close()
+            return
+        server.open += 1
+        try:
+            await super()._handle_client()
+        finally:
+            server.open -= 1
 
 
 class _Controller(Controller):
@@ -113,7 +158,7 @@ class _Controller(Controller):
         super().__init__(handler, **kwargs)
 
     def factory(self) -> SMTP:
-        return SMTP(self.handler, hostname="mail.example.org")
+        return _Smtp(self.handler, hostname="mail.example.org")
 
     def _trigger_server(self) -> None:
         """The original connects once to see that the server is up, on the port that was asked for: which is 0."""

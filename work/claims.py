@@ -82,14 +82,14 @@ CLAIM = """
         FROM (SELECT owner FROM later UNION ALL SELECT owner FROM earlier) AS owners,
         LATERAL (
             SELECT id, {by} AS owner FROM {table}
-            WHERE status = 'queued' AND NOT alone AND {by} = owners.owner AND not_before <= statement_timestamp()
+            WHERE status = 'queued' AND NOT alone {only} AND {by} = owners.owner AND not_before <= statement_timestamp()
             ORDER BY not_before, id LIMIT 1
             FOR NO KEY UPDATE SKIP LOCKED
         ) AS first
         LIMIT %(limit)s
     ), rest AS MATERIALIZED (  -- index: <table>_queued
         SELECT id, {by} AS owner, NULL::bigint AS place FROM {table}
-        WHERE status = 'queued' AND NOT alone AND not_before <= statement_timestamp()
+        WHERE status = 'queued' AND NOT alone {only} AND not_before <= statement_timestamp()
           AND id NOT IN (SELECT id FROM fair)
         ORDER BY not_before, id LIMIT %(limit)s - (SELECT count(*) FROM fair)
         FOR NO KEY UPDATE SKIP LOCKED
@@ -120,9 +120,15 @@ LEASE = f"""
 """  # noqa: S608 (an expression of our own)
 
 
-def claim(model: type[Leased], holder: Holder, *, limit: int, lease: timedelta, turn: Turn) -> list[int]:
-    """Lease up to `limit` due rows to this run, one of each owner in turn, then the longest due; return their ids."""
-    taken = _lease(model, holder, CLAIM.replace("{by}", turn.by), limit=limit, lease=lease, after=turn.after)
+def claim(
+    model: type[Leased], holder: Holder, *, limit: int, lease: timedelta, turn: Turn, only: str = ""
+) -> list[int]:
+    """Lease up to `limit` due rows to this run, one of each owner in turn, then the longest due; return their ids.
+
+    `only` is an SQL condition, such as "unknown_outcomes = 0".
+    """
+    batch = CLAIM.replace("{by}", turn.by).replace("{only}", f"AND {only}" if only else "")
+    taken = _lease(model, holder, batch, limit=limit, lease=lease, after=turn.after)
     served = [owner for place, _, _, owner in taken if place is not None]
     if served:
         turn.after = served[-1]
@@ -192,6 +198,21 @@ def hand_back(model: type[Leased], ids: list[int], holder: Holder) -> int:
 LOST = "the worker that had it was lost"
 LOST_ALONE = "the worker that had it was lost, and it was all that the worker had"
 
+
+@dataclass(frozen=True)
+class Loss:
+    """What becomes of a row with its lease, beside the rule for all, in SQL over the row as it was."""
+
+    also: str = ""
+    """Further columns, such as ", handing_over = FALSE"."""
+    fails: str = "FALSE"
+    """Whether this was one too many."""
+    reason: str = "''"
+    """Why it has failed then."""
+    waits: str = "NULL::interval"
+    """For how long it waits; null: what is the rule."""
+
+
 # A row that was lost while it was alone has spent an attempt: with the last one it has failed, else it waits.
 RESCUE = f"""
     WITH expired AS MATERIALIZED (  -- index: <table>_leased
@@ -199,11 +220,12 @@ RESCUE = f"""
         FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE {{table}} AS rescued
-    SET status = CASE WHEN alone AND attempts + 1 >= %(attempts)s THEN 'failed' ELSE 'queued' END,
+    SET status = CASE WHEN {{fails}} OR (alone AND attempts + 1 >= %(attempts)s) THEN 'failed' ELSE 'queued' END,
         attempts = attempts + alone::int,
-        not_before = CASE WHEN alone THEN clock_timestamp() + least(%(first)s * 2 ^ least(attempts, 20), %(longest)s)
+        not_before = CASE WHEN {{waits}} IS NOT NULL THEN clock_timestamp() + {{waits}}
+                          WHEN alone THEN clock_timestamp() + least(%(first)s * 2 ^ least(attempts, 20), %(longest)s)
                           ELSE not_before END,
-        reason = CASE WHEN alone THEN '{LOST_ALONE}' ELSE '{LOST}' END,
+        reason = CASE WHEN {{fails}} THEN {{reason}} WHEN alone THEN '{LOST_ALONE}' ELSE '{LOST}' END,
         alone = TRUE, {NO_LEASE},
         history = {note("lease expired", "jsonb_build_object('worker', lease_worker, 'alone', alone)")} {{also}}
     FROM expired WHERE rescued.id = expired.id
@@ -215,25 +237,38 @@ SHORTEN = """
     WHERE status = 'leased' AND lease_until > (SELECT clock_timestamp()) + %(lease)s;
     UPDATE {table} SET not_before = clock_timestamp()  -- index: <table>_queued
     WHERE status = 'queued' AND not_before > (SELECT clock_timestamp()) + %(longest_wait)s
+      AND not_before > (SELECT clock_timestamp()) + {may_wait}
 """
 
 
 def rescue(
-    model: type[Leased], *, lease: timedelta, patience: Patience, longest_wait: timedelta, also: str = ""
+    model: type[Leased],
+    *,
+    lease: timedelta,
+    patience: Patience,
+    longest_wait: timedelta,
+    loss: Loss = Loss(),
+    may_wait: str = "interval '0'",
+    **parameters: Any,
 ) -> int:
-    """Put back the rows whose lease is over; `also` is SQL for further columns, such as ", handing_over = FALSE".
+    """Put back the rows whose lease is over; `parameters` are those that `loss` and `may_wait` name.
 
     No lease ends later than `lease` from now and no row is due later than `longest_wait` from now, but by a clock that
-    was set back.
+    was set back. `may_wait` is SQL for how long this row may wait where that is longer.
     """
-    parameters: dict[str, Any] = {
+    parameters |= {
         "lease": lease, "attempts": patience.attempts, "first": patience.first, "longest": patience.longest,
         "longest_wait": longest_wait,
     }  # fmt: skip
+    table = model._meta.db_table
+    shorten = SHORTEN.replace("{table}", table).replace("{may_wait}", may_wait)
+    rescue = RESCUE.replace("{table}", table)
+    for name, sql in vars(loss).items():
+        rescue = rescue.replace("{" + name + "}", sql)
     with connection.cursor() as cursor:
-        for sql in SHORTEN.replace("{table}", model._meta.db_table).split(";"):
+        for sql in shorten.split(";"):
             cursor.execute(sql, parameters)
-        cursor.execute(RESCUE.replace("{table}", model._meta.db_table).replace("{also}", also), parameters)
+        cursor.execute(rescue, parameters)
         rescued = int(cursor.rowcount)
     step(kind_of(model), "lease expired", rows=rescued)
     return rescued

@@ -64,7 +64,13 @@ class Breaker(models.Model):
     open_until = models.DateTimeField(null=True)
     reason = models.TextField(blank=True, db_default="")
     while_carrying = models.BooleanField(db_default=False, help_text="One of them broke with something on it.")
-    accepted_at = models.DateTimeField(null=True, help_text="When a connection last carried something.")
+    accepted_at = models.DateTimeField(null=True, help_text="When a connection last carried something; see QUIET.")
+    broke_at = models.DateTimeField(null=True, help_text="When a connection last broke with something on it.")
+    refused = models.JSONField(
+        default=list, db_default=models.Value([], models.JSONField()),
+        help_text="The numbers of recipients who were refused since something was last accepted; the first few.",
+    )  # fmt: skip
+    refusals_began_at = models.DateTimeField(null=True, help_text="When the first of them was refused.")
 
     def __str__(self) -> str:
         return self.name

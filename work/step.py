@@ -28,9 +28,9 @@ def step(kind: str, name: str, *, rows: int = 1, **facts: Any) -> None:
         reached(f"{kind} {name}", **facts)
 
 
-def note(name: str, facts: str = "'{}'::jsonb") -> str:
-    """SQL for `history` with a step appended. `facts` is an SQL expression of type jsonb."""
-    return f"work_note(history, '{name}', {facts})"
+def note(name: str, facts: str = "'{}'::jsonb", row: str = "") -> str:
+    """SQL for `history` with a step appended. `facts` is an SQL expression of type jsonb; `row` such as "delivery."."""
+    return f"work_note({row}history, '{name}', {facts})"
 
 
 def noted(name: str, **facts: Any) -> Func:

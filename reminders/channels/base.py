@@ -40,24 +40,47 @@ class InfectedFile(Message):
 
 
 class DeliveryError(Exception):
-    """The other side answered, about this message: it will never take it (permanent), or not now."""
+    """A reply about this message or its recipient: never (permanent), or not now.
 
-    def __init__(self, text: str, *, permanent: bool) -> None:
+    `from_server` is False where nothing was asked: an address that cannot be written to.
+    """
+
+    def __init__(self, text: str, *, permanent: bool, from_server: bool = False) -> None:
         super().__init__(text)
         self.permanent = permanent
+        self.from_server = from_server
 
 
 class TransportError(Exception):
-    """The way there does not work, whoever the message is for: refused, silent, or closing.
+    """The transport failed, whoever the message is for: refused, silent, closing, or not willing to serve us.
 
-    `carrying` says that it broke while it carried this message, after the other side had agreed to take one; `unknown`
-    that it broke after the message had gone out in full and before the answer came.
+    `carrying` says that it failed with this message on it, after the other side had agreed to take one; `unknown` that
+    it failed after the message had gone out in full and before the reply came.
     """
 
     def __init__(self, text: str, *, carrying: bool = False, unknown: bool = False) -> None:
         super().__init__(text)
         self.carrying = carrying or unknown
         self.unknown = unknown
+
+
+class Withdrawn(Exception):  # noqa: N818 (no error: the sender has changed its mind)
+    """The message is not to go any more, and nothing of it has gone out."""
+
+
+class Lease(Protocol):
+    """For how long a message may be worked on. It is prolonged while that lasts, by another thread."""
+
+    @property
+    def hand_over_until(self) -> float:
+        """The message may be handed over until then, on the clock of time.monotonic()."""
+
+    @property
+    def over_at(self) -> float:
+        """The conversation is broken off then: the message may be somebody else's."""
+
+    def confirm(self) -> None:
+        """Called before the message goes out, which may be minutes after it was checked; raises Withdrawn."""
 
 
 class Session(Protocol):
@@ -67,12 +90,14 @@ class Session(Protocol):
     def is_open(self) -> bool:
         """Whether it can carry another: a server may answer a message and hang up."""
 
-    def send(self, message: Message, *, give_up_at: float) -> None:
-        """Return once the message was accepted; otherwise DeliveryError or TransportError.
+    def send(self, message: Message, *, lease: Lease) -> None:
+        """Return once the message was accepted; otherwise DeliveryError, TransportError or Withdrawn.
 
-        Whatever happens, nothing is handed over after `give_up_at`, on the clock of time.monotonic(): by then the
-        message may be somebody else's.
+        Whatever happens, nothing is handed over after `lease.hand_over_until`.
         """
+
+    def abort(self) -> None:
+        """Break the conversation off; may be called by another thread."""
 
 
 class Channel(Protocol):

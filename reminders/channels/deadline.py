@@ -1,4 +1,4 @@
-"""A total deadline on a conversation: a socket's timeout is per read, so a peer that dribbles holds it for ever."""
+"""A total deadline on a conversation: a socket's timeout is per read, so a peer that dribbles would never meet it."""
 
 import contextlib
 import socket
@@ -8,17 +8,27 @@ from threading import Condition, Event, Thread
 from time import monotonic
 
 CurrentSocket = Callable[[], socket.socket | None]
+Deadline = Callable[[], float]
+"""The moment, on the clock of time.monotonic(), until which the conversation may go on as it is. It may move."""
 
 
 @contextlib.contextmanager
-def total_deadline(seconds: float, current_socket: CurrentSocket) -> Iterator[Event]:
-    """Shut the socket when the block has run for so long; the event it yields is then set."""
+def total_deadline(until: Deadline, current_socket: CurrentSocket) -> Iterator[Event]:
+    """Shut the socket when the deadline has passed; the event it yields is then set.
+
+    Call `moved` when the deadline has come nearer.
+    """
     expired = Event()
-    _watch.begin(expired, monotonic() + seconds, current_socket)
+    _watch.begin(expired, until, current_socket)
     try:
         yield expired
     finally:
         _watch.end(expired)
+
+
+def moved(until: float) -> None:
+    """Some deadline is now as near as that."""
+    _watch.look_at(until)
 
 
 class Watch:
@@ -30,35 +40,42 @@ class Watch:
 
     def __init__(self) -> None:
         self._changed = Condition()
-        self._open: dict[Event, tuple[float, CurrentSocket]] = {}
+        self._open: dict[Event, tuple[Deadline, CurrentSocket]] = {}
         self._wakes_at = inf
         self._thread: Thread | None = None
 
-    def begin(self, expired: Event, until: float, current_socket: CurrentSocket) -> None:
+    def begin(self, expired: Event, until: Deadline, current_socket: CurrentSocket) -> None:
         with self._changed:
             self._open[expired] = until, current_socket
             if self._thread is None or not self._thread.is_alive():  # a forked process has none
                 self._thread = Thread(target=self._run, name="deadlines", daemon=True)
                 self._thread.start()
-            elif until < self._wakes_at:
+            elif until() < self._wakes_at:
                 self._changed.notify()
 
     def end(self, expired: Event) -> None:
         with self._changed:
             self._open.pop(expired, None)
 
+    def look_at(self, until: float) -> None:
+        with self._changed:
+            if until < self._wakes_at:
+                self._changed.notify()
+
     def _run(self) -> None:
         with self._changed:
             while True:
-                for expired in [expired for expired, (until, _) in self._open.items() if until <= monotonic()]:
+                now = monotonic()
+                for expired in [expired for expired, (until, _) in self._open.items() if until() <= now]:
                     _, current_socket = self._open.pop(expired)
                     expired.set()
                     shut(current_socket())
-                self._wakes_at = min((until for until, _ in self._open.values()), default=inf)
-                self._changed.wait(None if self._wakes_at == inf else self._wakes_at - monotonic())
+                self._wakes_at = min((until() for until, _ in self._open.values()), default=inf)
+                self._changed.wait(None if self._wakes_at == inf else max(0.0, self._wakes_at - monotonic()))
 
 
 def shut(sock: socket.socket | None) -> None:
+    """Wake whoever reads from it or writes to it: they meet the end of the connection."""
     if sock is not None:
         with contextlib.suppress(OSError):
             # The plain socket's: an SSL socket's own would let the other thread go on without encryption.

@@ -17,7 +17,7 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 
 from mail.backend import of_django
-from reminders.channels.base import Message, TransportError
+from reminders.channels.base import Lease, Message, TransportError
 from reminders.channels.mime import compose
 
 ACCOUNT_PREFIX = "account-"
@@ -42,9 +42,12 @@ class OutboxSession:
 
     is_open = True
 
-    def send(self, message: Message, *, give_up_at: float) -> None:
+    def abort(self) -> None:
+        """Nothing here waits for anybody."""
+
+    def send(self, message: Message, *, lease: Lease) -> None:
         content = compose(message).as_bytes()
-        if time.monotonic() >= give_up_at:
+        if time.monotonic() >= lease.hand_over_until:
             raise TransportError("too late")
         try:
             write(self.directory, name_of(message.message_id), content)

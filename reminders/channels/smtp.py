@@ -1,7 +1,8 @@
 """E-mail by SMTP, one message after the other on one connection.
 
 smtplib's own sendmail is not used: it does not say at which point it broke, and only from the first byte of the final
-dot (RFC 5321, 4.5.3.2.6) until the reply is it unknown whether the server has taken the message.
+dot until the reply is it unknown whether the server has taken the message. For that reply a client has to wait ten
+minutes (RFC 5321, 4.5.3.2.6): a server that scans a message for half a minute is slow, and not broken.
 """
 
 import contextlib
@@ -9,99 +10,139 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from math import inf
 from time import monotonic
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
 from mail.message import Mail
-from reminders.channels.base import DeliveryError, Message, TransportError
-from reminders.channels.deadline import total_deadline
+from reminders.channels.base import DeliveryError, Lease, Message, TransportError, Withdrawn
+from reminders.channels.deadline import moved, shut, total_deadline
 from reminders.channels.mime import compose
+from reminders.channels.replies import Fault, Reply, fault_of
+from work import racing
 from work.failpoints import reached
 
-CONNECT_SHARE = 0.2
-"""What part of a lease connecting may take."""
+LEAVING_SECONDS = 2.0
+"""How long the reply to QUIT is waited for. Nothing depends on it."""
+
+TAKING_BACK_SECONDS = 10.0
+"""How long the reply to RSET is waited for. Without one the connection is not used any more."""
+
+CLOSING = 421  # the server is about to close the connection
 
 DOT_AT_LINE_START = re.compile(rb"(?m)^\.")
-CLOSING = 421  # the server is about to close the connection: says nothing about the message
+
+
+def forever() -> float:
+    return inf
 
 
 @dataclass
 class Stage:
-    """Where a conversation is, for the error that may come."""
+    """Where a conversation is, for the deadline and for the error that may come."""
 
     doing: str
+    until: float
+    """On the clock of time.monotonic()."""
+    lease_over_at: Callable[[], float] = field(default=forever)
     carrying: bool = False
     unknown: bool = False
+
+    def begin(self, doing: str, *, seconds: float) -> None:
+        self.doing, self.until = doing, monotonic() + seconds
+        moved(self.until)
+
+    def deadline(self) -> float:
+        return min(self.until, self.lease_over_at())
 
 
 class SmtpSession:
     def __init__(self, *, host: str, port: int, security: str, user: str, password: str) -> None:
         self._host, self._port, self._security = host, port, security
         self._user, self._password = user, password
-        self._smtp = smtplib.SMTP_SSL() if security == "tls" else smtplib.SMTP()
+        self._smtp = smtplib.SMTP(local_hostname=ehlo_name() or "[127.0.0.1]")
+        self._stage = Stage("connecting", inf)
 
     def __enter__(self) -> Self:
         try:
-            with self._conversation("connecting", until=within(CONNECT_SHARE)):
-                self._connect()
+            with self._conversation("connecting", seconds=settings.EMAIL_CONNECT_SECONDS) as stage:
+                self._connect(stage)
         except BaseException:
             self._smtp.close()
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if error is None:
-            with contextlib.suppress(TransportError), self._conversation("leaving", until=within(CONNECT_SHARE)):
+        if error is None and self.is_open:
+            with contextlib.suppress(TransportError), self._conversation("leaving", seconds=LEAVING_SECONDS):
                 self._smtp.quit()
         self._smtp.close()
 
     @property
     def is_open(self) -> bool:
-        return getattr(self._smtp, "sock", None) is not None
+        return self._smtp.sock is not None
 
-    def send(self, message: Message, *, give_up_at: float) -> None:
+    def abort(self) -> None:
+        shut(self._smtp.sock)
+
+    def send(self, message: Message, *, lease: Lease) -> None:
         mail = compose(message)
         content = DOT_AT_LINE_START.sub(b"..", mail.as_bytes())  # now: after DATA the connection would be lost with it
         self._expect_smtputf8_if_needed(mail)
-        with self._conversation("sending", until=give_up_at) as stage:
-            self._expect_of_the_server("MAIL FROM", self._smtp.mail(mail.sender.address, mail.smtp_options))
+        command = settings.EMAIL_COMMAND_SECONDS
+        with self._conversation("MAIL FROM", seconds=command, lease=lease) as stage:
+            self._expect("MAIL FROM", self._smtp.mail(mail.sender.address, mail.smtp_options))
             stage.carrying = True
             reached("MAIL FROM answered")
+            stage.begin("RCPT TO", seconds=command)
             self._expect("RCPT TO", self._smtp.rcpt(mail.to[0].address))
+            self._confirm(lease)
+            stage.begin("DATA", seconds=settings.EMAIL_DATA_SECONDS)
             self._expect("DATA", self._smtp.docmd("DATA"), wanted=354)
             reached("DATA answered")
+            stage.begin("sending the text", seconds=command)
             self._smtp.send(content)
             reached("text sent")
-            if monotonic() >= give_up_at:  # this process may have been frozen
+            if monotonic() >= lease.hand_over_until:  # this process may have been frozen
                 raise TimeoutError("too late")
-            stage.doing, stage.unknown = "waiting for the answer to the message", True
+            stage.begin("waiting for the reply to the message", seconds=settings.EMAIL_ANSWER_SECONDS)
+            stage.unknown = True
             self._smtp.send(b".\r\n")
             reached("dot sent")
             reply = self._smtp.getreply()
-            stage.unknown = not 200 <= reply[0] < 600  # what is no SMTP answer tells nothing
+            stage.unknown = not 200 <= reply[0] < 600  # what is no SMTP reply tells nothing
             self._expect("the message", reply)
 
-    def _connect(self) -> None:
+    def _connect(self, stage: Stage) -> None:
         # Reading the machine's certificates takes as long as ten messages.
         context = ssl.create_default_context() if self._security else None
-        timeout = CONNECT_SHARE * settings.DELIVERY_LEASE_SECONDS
-        if isinstance(self._smtp, smtplib.SMTP_SSL):
-            self._smtp = smtplib.SMTP_SSL(timeout=timeout, context=context)
-        self._smtp.timeout = timeout
-        self._smtp._host = self._host  # type: ignore[attr-defined]  # the name that the certificate must bear
-        self._expect_of_the_server("the greeting", self._smtp.connect(self._host, self._port))
+        sock = racing.connect(self._host, self._port, within=settings.EMAIL_CONNECT_SECONDS)
+        self._smtp.sock = sock
         # The final dot is a write of its own, which would else wait for the answer to the text: 40 ms a message.
-        cast(socket.socket, self._smtp.sock).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        literal = address_literal(sock)
+        stage.begin("waiting for the greeting", seconds=settings.EMAIL_COMMAND_SECONDS)
+        sock.settimeout(None)  # the deadline counts
+        if context is not None and self._security == "tls":
+            self._smtp.sock = context.wrap_socket(sock, server_hostname=self._host)
+        self._smtp._host = self._host  # type: ignore[attr-defined]  # the name that the certificate must bear
+        self._smtp.file = None
+        if not ehlo_name():
+            self._smtp.local_hostname = literal
+        self._expect_of_the_server("the greeting", self._smtp.getreply())
+        stage.begin("EHLO", seconds=settings.EMAIL_COMMAND_SECONDS)
         self._smtp.ehlo_or_helo_if_needed()
         if self._security == "starttls":
             self._smtp.starttls(context=context)
             self._smtp.ehlo()
         if self._user:
+            stage.begin("signing in", seconds=settings.EMAIL_COMMAND_SECONDS)
             self._smtp.login(self._user, self._password)
 
     def _expect_smtputf8_if_needed(self, mail: Mail) -> None:
@@ -112,8 +153,15 @@ class SmtpSession:
                 raise TransportError(words % mail.sender.address)
             raise DeliveryError(words % mail.to[0].address, permanent=True)
 
+    def _confirm(self, lease: Lease) -> None:
+        try:
+            lease.confirm()
+        except Withdrawn:
+            self._take_back()
+            raise
+
     def _expect_of_the_server(self, command: str, reply: tuple[int, bytes]) -> None:
-        """An answer that does not depend on the message: a refusal is the way's, and no delivery pays for it."""
+        """A reply that does not depend on any message: a refusal is the transport's."""
         if not 200 <= reply[0] < 300:
             raise TransportError(words_of(command, reply))
 
@@ -122,37 +170,63 @@ class SmtpSession:
         code = reply[0]
         if code == wanted or (wanted == 250 and 200 <= code < 300):
             return
-        if code == CLOSING or not 200 <= code < 600:
-            unknown = not 200 <= code < 600 and command == "the message"
-            raise TransportError(words_of(command, reply), carrying=True, unknown=unknown)
-        with contextlib.suppress(OSError, smtplib.SMTPException):  # one that hangs up has given its answer all the same
+        words = words_of(command, reply)
+        carrying = command != "MAIL FROM"
+        if not 200 <= code < 600:
+            raise TransportError(words, carrying=carrying, unknown=command == "the message")
+        refusal = Reply(command, code, reply[1].decode(errors="replace"))
+        fault = fault_of(refusal)
+        if code != CLOSING:
+            self._take_back()  # one that hangs up has given its reply all the same
+        if fault is not Fault.RECIPIENT:
+            raise TransportError(words, carrying=carrying)
+        raise DeliveryError(words, permanent=refusal.is_permanent, from_server=True)
+
+    def _take_back(self) -> None:
+        self._stage.begin("RSET", seconds=TAKING_BACK_SECONDS)
+        with contextlib.suppress(OSError, smtplib.SMTPException):
             self._smtp.rset()
-        raise DeliveryError(words_of(command, reply), permanent=code >= 500)
 
     @contextlib.contextmanager
-    def _conversation(self, doing: str, *, until: float) -> Iterator[Stage]:
-        """Turn every way in which a connection breaks into a TransportError, at that monotonic time at the latest."""
-        seconds = max(0.0, until - monotonic())
-        stage = Stage(doing)
-        with total_deadline(seconds, lambda: getattr(self._smtp, "sock", None)) as expired:
+    def _conversation(self, doing: str, *, seconds: float, lease: Lease | None = None) -> Iterator[Stage]:
+        """Turn every way in which a connection breaks into a TransportError, at its deadline at the latest."""
+        over_at = forever if lease is None else lambda: lease.over_at
+        self._stage = stage = Stage(doing, monotonic() + seconds, over_at)
+        with total_deadline(stage.deadline, lambda: self._smtp.sock) as expired:
             try:
                 yield stage
-            except (DeliveryError, TransportError):
+            except (DeliveryError, Withdrawn):
+                raise
+            except TransportError:
+                self._smtp.close()
                 raise
             except Exception as error:
-                if not (stage.unknown or doing == "connecting" or isinstance(error, OSError | smtplib.SMTPException)):
-                    raise  # a defect of ours with this message, before anything was handed over
-                words = f"no end within {seconds:g} s" if expired.is_set() else str(error)
+                is_defect = lease is not None and not stage.unknown
+                if is_defect and not isinstance(error, OSError | smtplib.SMTPException):
+                    raise  # of ours, with this message, before anything was handed over
+                self._smtp.close()
+                words = "no end within its time" if expired.is_set() else str(error)
                 text = f"mail server {self._host}:{self._port}, {stage.doing}: {words}"
                 raise TransportError(text[:500], carrying=stage.carrying, unknown=stage.unknown) from error
 
 
+def ehlo_name() -> str:
+    """What we call ourselves: EMAIL_EHLO_NAME; else the host of PUBLIC_URL, if it can be a name on the internet.
+
+    The machine's own name is asked of nobody: in a container it is made of digits, and the resolver may be silent.
+    """
+    host = str(settings.EMAIL_EHLO_NAME or urlsplit(settings.PUBLIC_URL).hostname or "")
+    is_name = "." in host.strip(".") and ":" not in host and not host.rpartition(".")[2].isdigit()
+    return host if settings.EMAIL_EHLO_NAME or is_name else ""
+
+
+def address_literal(sock: socket.socket) -> str:
+    """Our address in the form of RFC 5321, 4.1.3, for who has no name."""
+    address = sock.getsockname()[0]
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+
 def words_of(command: str, reply: tuple[int, bytes]) -> str:
-    """An answer on one line, for people."""
+    """A reply on one line, for people."""
     code, text = reply
     return " ".join(f"{command} answered {code} {text.decode(errors='replace')}".split())[:500]
-
-
-def within(share: float) -> float:
-    """The monotonic time at which this share of a lease will be over."""
-    return monotonic() + share * float(settings.DELIVERY_LEASE_SECONDS)

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from reminders.delivering import hand_over, turn
+from reminders.delivering import turn
 from reminders.last_check import lease
 from reminders.models import Delivery, Reminder
-from reminders.post import Post
 from tests.factories import make_delivery, make_reminder, make_task
+from tests.reminders.handing import hand_over
 from work.claims import Holder, claim
 
 
@@ -165,8 +165,7 @@ def test_a_reminder_whose_message_a_worker_has_in_its_hands_is_cancelled_all_the
     claim(Delivery, holder, limit=1, lease=lease(), turn=turn)
 
     answer = api(alice).post(f"/api/v1/reminders/{delivery.reminder_id}/cancel/")
-    with Post() as post:
-        hand_over(delivery.pk, holder, post)
+    hand_over(delivery.pk, holder=holder)
 
     delivery.refresh_from_db()
     assert answer.status_code == 200

@@ -196,6 +196,7 @@ class Fleet:
             "ADMIN_USERNAME": "root", "ADMIN_PASSWORD": PASSWORD, "ADMIN_EMAIL": "root@example.org",
             "DELIVERY_LEASE_SECONDS": str(LEASE_SECONDS), "DELIVERY_BATCH_SIZE": "10",
             "DELIVERY_BACKOFF_SECONDS": "1", "DELIVERY_BACKOFF_MAX_SECONDS": "4", "DELIVERY_MAX_ATTEMPTS": "100",
+            "DELIVERY_REPEAT_SECONDS": "1,1,2,2,4,4,4,4",
             "CLAMD_URL": f"unix://{self.directory}/clamd/clamd.ctl", "ATTACHMENT_LEASE_SECONDS": str(LEASE_SECONDS),
             "ATTACHMENT_MAX_ATTEMPTS": "100",
             **self._environ,

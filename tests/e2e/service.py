@@ -58,6 +58,7 @@ class Service:
             "DATABASE_URL": self.database_url, "REDIS_URL": broker_url(number=5), "DATA_DIR": str(data_dir),
             "PORT": str(self.port), "PUBLIC_URL": self.url, "LOG_LEVEL": "INFO",
             "ADMIN_USERNAME": "root", "ADMIN_PASSWORD": PASSWORD, "ADMIN_EMAIL": "root@example.org",
+            "DELIVERY_REPEAT_SECONDS": "1,2,4,8,16",
             **environ,
         }  # fmt: skip
         self._given = environ.keys()

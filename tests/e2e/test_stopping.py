@@ -22,7 +22,9 @@ def service(mail, tmp_path_factory):
     """Web and beat; each test starts the worker that it stops."""
     with (
         quiet_broker(broker_url(number=5)),
-        Service(tmp_path_factory.mktemp("data"), EMAIL_URL=mail.url, WORKER_CONCURRENCY="1") as service,
+        Service(
+            tmp_path_factory.mktemp("data"), EMAIL_URL=mail.url, WORKER_CONCURRENCY="1", EMAIL_CONNECTIONS="1"
+        ) as service,
     ):
         service.start("web", "celery-beat")
         service.sign_in()
@@ -124,7 +126,9 @@ def test_what_a_killed_worker_had_claimed_is_sent_once_its_lease_is_over(service
         assert held_back.is_waiting.wait(60)
         os.killpg(service.processes["celery-worker"].pid, signal.SIGKILL)
         service.stop("celery-worker")
-    assert last_steps(service) == ["claimed"] * (CLAIMED - 1) + ["sent"]
+    steps = last_steps(service)
+    assert steps.count("sent") == 1
+    assert {*steps} <= {"claimed", "handed back", "sent"}
 
     service.start("celery-worker#next")
     eventually(lambda: all_are_sent(service))

@@ -43,6 +43,9 @@ ROUND_TRIPS = "tests/taskapp/test_round_trips.py"
 HEADERS = "tests/reminders/channels/test_headers.py"
 INTERNATIONAL = "tests/reminders/channels/test_international.py"
 
+SLOW = "tests/reminders/test_slow_mail_server.py"
+BLAME = "tests/reminders/test_blame.py"
+
 PATCHES = [
     # Leases and fencing
     Patch(
@@ -57,7 +60,8 @@ PATCHES = [
     ),
     Patch(
         "the renewal prolongs the lease", "reminders/last_check.py",
-        "SET lease_until = clock_timestamp() + %(lease)s,", "SET lease_until = delivery.lease_until,",
+        "SET lease_until = clock_timestamp() + %(lease)s,\n        handing_over",
+        "SET lease_until = delivery.lease_until,\n        handing_over",
         f"{DELIVERING}::test_each_message_has_the_whole_lease_from_its_last_check_on",
     ),
     Patch(
@@ -78,12 +82,13 @@ PATCHES = [
     ),
     Patch(
         "the last of a batch is written down", "reminders/delivering.py",
-        "        if post.unsettled:\n            settle(post.unsettled, holder, post)\n", "",
+        "        finally:\n            self.settle()\n            if waiting",
+        "        finally:\n            self.unsettled = None\n            if waiting",
         f"{SETTLING}::test_the_last_of_a_batch_is_written_down_whatever_ends_it",
     ),
     Patch(
         "each is written down before the next is sent", "reminders/delivering.py",
-        "    accepted = post.unsettled\n", "    accepted = None\n",
+        "        accepted = self.unsettled\n", "        accepted = None\n",
         f"{SETTLING}::test_at_most_one_message_of_a_connection_is_accepted_and_not_written_down",
     ),
     Patch(
@@ -130,7 +135,7 @@ PATCHES = [
     ),
     Patch(
         "a process that was frozen does not send the dot", "reminders/channels/smtp.py",
-        "if monotonic() >= give_up_at:", "if False:",
+        "if monotonic() >= lease.hand_over_until:", "if False:",
         f"{DELIVERING}::test_a_process_that_wakes_up_too_late_does_not_send_the_dot",
     ),
     Patch(
@@ -143,8 +148,7 @@ PATCHES = [
     # The unknown outcome
     Patch(
         "a lost answer is marked", "reminders/channels/smtp.py",
-        'stage.unknown = "waiting for the answer to the message", True',
-        'stage.unknown = "waiting for the answer to the message", False',
+        "            stage.unknown = True\n", "",
         f"{DELIVERING}::test_an_answer_that_never_came_marks_the_outcome_unknown_and_repeats_the_same_message",
     ),
     Patch(
@@ -164,8 +168,8 @@ PATCHES = [
     ),
     Patch(
         "what was not begun is handed back over a new connection", "reminders/delivering.py",
-        "insist(lambda: hand_back(Delivery, waiting, holder), until=lease_over)",
-        "hand_back(Delivery, waiting, holder)",
+        "insist(lambda: hand_back(Delivery, rest, holder), until=lease_over)",
+        "hand_back(Delivery, rest, holder)",
         f"{LOST_ANSWERS}::test_what_was_not_begun_is_handed_back",
     ),
     Patch(
@@ -287,15 +291,104 @@ PATCHES = [
         f"{BREAKER}::test_of_many_who_ask_at_once_one_gets_the_probe",
     ),
     Patch(
-        "a broken way costs no attempt", "reminders/delivering.py",
-        "        end(letter, holder, name, status=Delivery.QUEUED, **changes)\n",
-        "        end(letter, holder, name, status=Delivery.QUEUED, spends_attempt=True, **changes)\n",
+        "a broken way costs no attempt", "reminders/outcomes.py",
+        'end(letter, holder, "parked", status=Delivery.QUEUED, reason=str(error))',
+        'end(letter, holder, "parked", status=Delivery.QUEUED, reason=str(error), spends_attempt=True)',
         f"{DELIVERING}::test_a_way_that_does_not_work_costs_no_attempt_and_parks_the_rest",
     ),
     Patch(
-        "a message that breaks connections bears it", "reminders/delivering.py",
-        "lambda: breaker.accepted_within(letter.channel, seconds=broke_ago), until=letter.lease_over",
-        "lambda: False, until=letter.lease_over",
+        "a lease is prolonged while an answer is waited for", "reminders/conversations.py",
+        "if self.conversations and now >= self._renew_at:", "if False:",
+        f"{SLOW}::test_an_answer_that_takes_longer_than_a_lease_is_waited_for",
+    ),
+    Patch(
+        "a conversation whose lease is lost is broken off by us", "reminders/conversations.py",
+        "                each.break_off()\n", "                pass\n",
+        f"{SLOW}::test_a_message_whose_lease_is_somebody_elses_is_broken_off",
+    ),
+    Patch(
+        "others go while one waits", "reminders/delivering.py",
+        "if event is None and self.may_open():", "if False:",
+        f"{SLOW}::test_the_others_go_while_twenty_wait",
+    ),
+    Patch(
+        "a domain has five", "reminders/delivering.py",
+        ">= settings.DELIVERY_SLOW_PER_DOMAIN", ">= 99",
+        f"{SLOW}::test_of_one_domain_five_are_waited_for_and_the_others_put_off",
+    ),
+    Patch(
+        "what has waited for its recipient is checked once more", "reminders/outcomes.py",
+        "    conversation.answer(may_go=is_as_it_was)", "    conversation.answer(may_go=True)",
+        f"{SLOW}::test_a_change_while_the_recipient_was_looked_at_is_not_announced",
+    ),
+    Patch(
+        "a server that answers nobody is named", "reminders/health.py",
+        "if unanswered and not", "if False and not",
+        f"{SLOW}::test_a_server_that_answers_nobody_is_named",
+    ),
+    Patch(
+        "a stop waits for answers", "reminders/awaiting.py",
+        "    attendant.join(seconds)\n", "",
+        "tests/e2e/test_slow_mail_server.py::test_a_stop_waits_for_an_answer_that_comes_in_time",
+    ),
+    Patch(
+        "a child that waits is not replaced", "work/recycling.py",
+        " and not any(is_busy() for is_busy in _reasons)", "",
+        "tests/work/test_recycling.py::test_a_child_that_has_grown_is_replaced_unless_it_is_busy",
+    ),
+    Patch(
+        "connecting has a deadline", "reminders/channels/smtp.py",
+        "within=settings.EMAIL_CONNECT_SECONDS)", "within=60)",
+        "tests/reminders/channels/test_connecting.py::test_a_resolver_that_says_nothing_costs_the_time_and_no_more",
+    ),
+    Patch(
+        "unknown outcomes are counted", "reminders/outcomes.py",
+        "unknown_outcomes=known + 1", "unknown_outcomes=known",
+        f"{BLAME}::test_the_last_unknown_outcome_ends_it",
+    ),
+    Patch(
+        "a lost worker counts as an unknown outcome", "reminders/sweep.py",
+        "unknown_outcomes = unknown_outcomes + handing_over::int", "unknown_outcomes = unknown_outcomes",
+        f"{BLAME}::test_a_lost_worker_counts_like_a_lost_answer",
+    ),
+    Patch(
+        "a probe is rather one that has not arrived", "reminders/delivering.py",
+        'only="unknown_outcomes = 0"', 'only=""',
+        f"{BLAME}::test_a_probe_is_rather_a_message_that_has_not_arrived_for_certain",
+    ),
+    Patch(
+        "a refusal of us is not the recipient's", "reminders/channels/smtp.py",
+        "if fault is not Fault.RECIPIENT:", "if False:",
+        f"{BLAME}::test_a_refusal_of_us_costs_no_attempt",
+    ),
+    Patch(
+        "refusals in a row open the circuit", "work/breaker.py",
+        "jsonb_array_length(now_refused) >= %(most)s AS many", "FALSE AS many",
+        f"{BLAME}::test_a_server_that_refuses_everybody_fails_nobody_and_is_named",
+    ),
+    Patch(
+        "what the first refusals cost is taken back", "reminders/outcomes.py",
+        "    queue_again(letter.channel, refusals)\n", "",
+        f"{BLAME}::test_a_server_that_refuses_everybody_fails_nobody_and_is_named",
+    ),
+    Patch(
+        "who is refused again while others are accepted is believed", "reminders/outcomes.py",
+        "if letter.refused_at is not None and accepted_since(letter, letter.refused_at):", "if False:",
+        f"{BLAME}::test_some_who_are_wrong_in_a_row_fail_once_another_was_accepted",
+    ),
+    Patch(
+        "a poisonous message is not the transport's fault", "reminders/outcomes.py",
+        "    return not is_its_own\n", "    return True\n",
+        f"{BLAME}::test_a_poisonous_recipient_does_not_make_health_flap",
+    ),
+    Patch(
+        "waits end with the outage", "reminders/outcomes.py",
+        "    if breaker.close(channel, accepted=True):\n", "    if breaker.close(channel, accepted=True) and False:\n",
+        f"{BLAME}::test_waits_of_single_messages_end_with_the_outage",
+    ),
+    Patch(
+        "a message that breaks connections bears it", "reminders/outcomes.py",
+        "is_its_own = letter.broke_at is not None and accepted_since(letter, letter.broke_at)", "is_its_own = False",
         f"{DELIVERING}::test_a_message_on_which_connections_break_while_others_get_through_spends_attempts",
     ),
     Patch(
@@ -306,8 +399,7 @@ PATCHES = [
     Patch(
         "a visit is no sign that messages get through",
         "work/breaker.py",
-        "Breaker.objects.filter(name=name, while_carrying=False)",
-        "Breaker.objects.filter(name=name)",
+        "own if is_idle else own.filter(while_carrying=False)", "own",
         f"{CANARY}::test_a_server_that_greets_and_breaks_off_every_message_is_parked_though_visits_go_well",
     ),
     Patch(
@@ -370,7 +462,7 @@ PATCHES = [
     ),
     Patch(
         "the canary reaches the mail server", "reminders/canary.py",
-        "                post.open(EMAIL)\n", "                pass\n",
+        "                awaiting.was_reached(EMAIL)\n", "",
         f"{CANARY}::test_with_nothing_to_send_the_server_is_greeted_and_left",
     ),
     Patch(
@@ -533,7 +625,7 @@ PATCHES = [
     ),
     Patch(
         "a file on which the scanner breaks off bears it", "attachments/scanning.py",
-        "if broke_ago is not None and breaker.accepted_within(SCANNER, seconds=broke_ago):", "if False:",
+        "if broken_before is not None and breaker.accepted_since(SCANNER, broken_before):", "if False:",
         f"{FILES}/test_scanning.py::test_a_file_on_which_the_scanner_breaks_off_lets_others_go_first_and_then_bears_it",
     ),
     Patch(

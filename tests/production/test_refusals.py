@@ -55,6 +55,8 @@ BAD = [
     ("WEB_BODY_BYTES_PER_SECOND", "0"),
     ("WEB_STALL_SECONDS", "0"),
     ("DELIVERY_LEASE_SECONDS", "201"),
+    ("DELIVERY_REPEAT_SECONDS", "60,soon"),
+    ("EMAIL_EHLO_NAME", "two words"),
     ("ATTACHMENT_LEASE_SECONDS", "201"),
     ("SCAN_POLICY", "perhaps"),
     ("CLAMD_URL", "localhost:3310"),

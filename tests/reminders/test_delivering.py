@@ -17,16 +17,17 @@ from accounts.models import Preference
 from reminders.canary import MAIL
 from reminders.channels.base import TransportError
 from reminders.channels.email import EmailChannel
-from reminders.delivering import deliver_batch, hand_over, settle, turn
+from reminders.delivering import deliver_batch, turn
 from reminders.last_check import LONG_AGO_SECONDS, Letter, lease, renew, suppress
 from reminders.models import Delivery
-from reminders.post import Post
+from reminders.outcomes import settle
 from reminders.sweep import rescue_lost_deliveries
 from taskapp import services
 from taskapp.models import Task
 from tests.at_once import another_connection, at_once
 from tests.factories import in_hours, make_delivery, make_task, make_user
 from tests.mail_server import BlackHole
+from tests.reminders.handing import Held, hand_over
 from tests.waiting import eventually
 from work.claims import Holder, claim, claim_alone
 from work.models import Bell, Breaker
@@ -119,8 +120,7 @@ def test_a_change_between_claim_and_check_is_not_announced(alice, mail_server):
     (pk,) = claim(Delivery, holder, limit=10, lease=lease(), turn=turn)
 
     services.complete_task(task)
-    with Post() as post:
-        hand_over(pk, holder, post)
+    hand_over(pk, holder=holder)
 
     delivery.refresh_from_db()
     assert mail_server.taken == []
@@ -246,7 +246,7 @@ def test_spent_attempts_end_in_failed(alice, mail_server, settings):
     ],
 )
 def test_a_way_that_does_not_work_costs_no_attempt_and_parks_the_rest(alice, mail_server, settings, where, request):
-    settings.DELIVERY_LEASE_SECONDS = 1
+    settings.EMAIL_COMMAND_SECONDS = 1
     deliveries = [make_delivery(make_task(alice)) for _ in range(3)]
     if where == "nobody listens":
         settings.MAIL_SERVER = {**mail_server.settings, "port": 1}
@@ -496,11 +496,10 @@ def test_an_expired_lease_is_taken_again_and_the_late_run_finds_its_token_gone(a
     rescue_lost_deliveries()
     settings.DELIVERY_LEASE_SECONDS = 30
     deliver_batch()
-    with Post() as post:
-        word = hand_over(pk, frozen, post)
+    counts = hand_over(pk, holder=frozen)
 
     delivery.refresh_from_db()
-    assert word == "left alone"
+    assert counts == {"claimed": 1, "left alone": 1}
     assert len(mail_server.accepted) == 1
     assert steps_of(delivery) == ["claimed", "lease expired", "claimed", "sent"]
     assert delivery.unknown_outcome is False
@@ -513,10 +512,9 @@ def test_a_run_that_slept_through_its_lease_leaves_the_row_to_the_one_that_has_i
     rescue_lost_deliveries()
     claim_alone(Delivery, other, lease=lease())
 
-    with Post() as post:
-        word = hand_over(pk, frozen, post)
+    counts = hand_over(pk, holder=frozen)
 
-    assert word == "left alone"
+    assert counts == {"claimed": 1, "left alone": 1}
     assert mail_server.taken == []
     assert Delivery.objects.get().lease_token == other.token
 
@@ -538,7 +536,7 @@ def test_a_process_that_wakes_up_too_late_does_not_send_the_dot(alice, mail_serv
     delivery = make_delivery(make_task(alice))
 
     with EmailChannel().session() as session, pytest.raises(TransportError, match="too late"):
-        session.send(letter_of(delivery).message(), give_up_at=monotonic() - 1)
+        session.send(letter_of(delivery).message(), lease=Held(-1))
 
     assert mail_server.taken == []
 
@@ -636,7 +634,7 @@ def test_a_delivery_that_somebody_else_settled_meanwhile_is_not_settled_again(al
     Delivery.objects.update(lease_until=in_hours(-1))
     rescue_lost_deliveries()
 
-    settle(letter, holder, Post())
+    settle(letter, holder)
 
     delivery.refresh_from_db()
     assert delivery.status == "queued"

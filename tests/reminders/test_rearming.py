@@ -6,12 +6,12 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from reminders.delivering import deliver_batch, settle, turn
+from reminders.delivering import deliver_batch, turn
 from reminders.dispatching import dispatch
 from reminders.last_check import lease, renew
 from reminders.models import Delivery, Reminder
+from reminders.outcomes import settle
 from reminders.planning import plan
-from reminders.post import Post
 from reminders.services import cancel_reminders
 from taskapp import services
 from taskapp.models import Task
@@ -230,7 +230,7 @@ def test_a_message_on_the_wire_while_its_date_went_and_came_back_is_not_repeated
     move(task, first)
     tell()
 
-    settle(letter, holder, Post())
+    settle(letter, holder)
     tell()
 
     assert sorted(told(task)) == [(first, 1), (first, 2), (second, 1)]

@@ -29,7 +29,8 @@ def accepted(committed_db, alice) -> tuple[Holder, Letter, Delivery]:
 def test_what_was_accepted_is_written_down_with_the_next_check(accepted):
     holder, letter, second = accepted
 
-    is_ours, other = settle_and_renew(letter, second.pk, holder, ["email"])
+    settled = settle_and_renew(letter, second.pk, holder, ["email"])
+    is_ours, other = settled.is_ours, settled.next
 
     sent = Delivery.objects.get(pk=letter.id)
     second.refresh_from_db()
@@ -42,7 +43,7 @@ def test_a_change_before_that_check_is_seen(accepted):
     holder, letter, second = accepted
     services.complete_task(second.reminder.task)
 
-    _, other = settle_and_renew(letter, second.pk, holder, ["email"])
+    other = settle_and_renew(letter, second.pk, holder, ["email"]).next
 
     second.refresh_from_db()
     assert (other.why, second.handing_over) == ("the task was done", False)
@@ -53,7 +54,9 @@ def test_one_whose_lease_was_lost_is_not_settled_and_the_next_is_left_to_a_check
     Delivery.objects.filter(pk=letter.id).update(lease_until=in_hours(-1))
     rescue_lost_deliveries()
 
-    assert settle_and_renew(letter, second.pk, holder, ["email"]) == (False, None)
+    settled = settle_and_renew(letter, second.pk, holder, ["email"])
+
+    assert (settled.is_ours, settled.next) == (False, None)
 
     lost = Delivery.objects.get(pk=letter.id)
     second.refresh_from_db()
@@ -66,7 +69,8 @@ def test_the_next_whose_lease_was_lost_is_left_alone_and_the_first_is_settled(ac
     Delivery.objects.filter(pk=second.pk).update(lease_until=in_hours(-1))
     rescue_lost_deliveries()
 
-    assert settle_and_renew(letter, second.pk, holder, ["email"]) == (True, None)
+    settled = settle_and_renew(letter, second.pk, holder, ["email"])
+    assert (settled.is_ours, settled.next) == (True, None)
 
     second.refresh_from_db()
     assert (second.status, second.handing_over) == ("queued", False)
@@ -79,14 +83,20 @@ def test_a_row_that_somebody_holds_is_not_waited_for_while_the_first_is_locked(a
 
     with another_connection() as other:
         other.execute("SELECT 1 FROM reminders_delivery WHERE id = %s FOR UPDATE", [second.pk])
-        assert settle_and_renew(letter, second.pk, holder, ["email"]) == (True, None)
+        settled = settle_and_renew(letter, second.pk, holder, ["email"])
+        assert (settled.is_ours, settled.next) == (True, None)
 
     assert Delivery.objects.get(pk=letter.id).status == "sent"
 
 
 def test_one_row_is_looked_up_and_not_all_that_is_leased(accepted):
     holder, letter, second = accepted
-    parameters = {**renewing(second.pk, holder, ["email"]), "accepted": letter.id, "facts": "{}"}
+    parameters = {
+        **renewing(second.pk, holder, ["email"]),
+        "accepted": letter.id,
+        "accepted_by": "email",
+        "facts": "{}",
+    }
 
     with connection.cursor() as cursor:
         cursor.execute("SET enable_seqscan = off")  # for so few rows it would be the cheapest
@@ -116,7 +126,7 @@ def test_at_most_one_message_of_a_connection_is_accepted_and_not_written_down(co
 def test_the_last_of_a_batch_is_written_down_whatever_ends_it(committed_db, alice, mail_server, monkeypatch):
     for _ in range(3):
         make_delivery(make_task(alice))
-    monkeypatch.setattr("reminders.delivering.may_go_on", lambda until: len(mail_server.accepted) < 2)
+    monkeypatch.setattr("reminders.delivering.Run.may_go_on", lambda run, until: len(mail_server.accepted) < 2)
 
     deliver_batch()
 

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from time import monotonic
 
 import pytest
 
 from reminders.channels import CHANNELS
 from reminders.channels.base import DeliveryError, TransportError
 from tests.mail_server import MailServer
+from tests.reminders.handing import Held
 
 
 class BySmtp:
@@ -54,7 +54,7 @@ def channel(request, way):
 
 def test_it_carries_a_message_whole(channel, way, message):
     with channel.session() as session:
-        session.send(message, give_up_at=monotonic() + 10)
+        session.send(message, lease=Held())
 
     (received,) = way.received()
     assert message.title in received["Subject"]
@@ -66,8 +66,8 @@ def test_it_carries_a_message_whole(channel, way, message):
 
 def test_it_carries_one_message_after_the_other(channel, way, message):
     with channel.session() as session:
-        session.send(message, give_up_at=monotonic() + 10)
-        session.send(replace(message, message_id="<2@tasks.example.org>"), give_up_at=monotonic() + 10)
+        session.send(message, lease=Held())
+        session.send(replace(message, message_id="<2@tasks.example.org>"), lease=Held())
 
     assert len(way.received()) == 2
 
@@ -76,7 +76,7 @@ def test_it_can_be_used_again_after_a_session(channel, way, message):
     with channel.session():
         pass
     with channel.session() as session:
-        session.send(message, give_up_at=monotonic() + 10)
+        session.send(message, lease=Held())
 
     assert len(way.received()) == 1
 
@@ -84,8 +84,8 @@ def test_it_can_be_used_again_after_a_session(channel, way, message):
 def test_a_message_that_cannot_be_addressed_is_refused_for_good_and_the_next_goes(channel, way, message):
     with channel.session() as session:
         with pytest.raises(DeliveryError) as refused:
-            session.send(replace(message, to="nobody"), give_up_at=monotonic() + 10)
-        session.send(message, give_up_at=monotonic() + 10)
+            session.send(replace(message, to="nobody"), lease=Held())
+        session.send(message, lease=Held())
 
     assert refused.value.permanent is True
     assert len(way.received()) == 1
@@ -94,15 +94,15 @@ def test_a_message_that_cannot_be_addressed_is_refused_for_good_and_the_next_goe
 def test_a_message_that_cannot_be_written_harms_no_other(channel, way, message):
     with channel.session() as session:
         with pytest.raises(ValueError, match="List-Unsubscribe"):
-            session.send(replace(message, unsubscribe_url="https://ü.example"), give_up_at=monotonic() + 10)
-        session.send(message, give_up_at=monotonic() + 10)
+            session.send(replace(message, unsubscribe_url="https://ü.example"), lease=Held())
+        session.send(message, lease=Held())
 
     assert [received["Message-ID"] for received in way.received()] == [message.message_id]
 
 
 def test_nothing_is_handed_over_after_the_time_to_give_up(channel, way, message):
     with channel.session() as session, pytest.raises(TransportError) as late:
-        session.send(message, give_up_at=monotonic() - 1)
+        session.send(message, lease=Held(-1))
 
     assert late.value.unknown is False
     assert way.received() == []
@@ -112,7 +112,7 @@ def test_a_way_that_does_not_work_is_said_to_be_the_ways_fault(channel, way, mes
     way.cut_off()
 
     with pytest.raises(TransportError) as failed, channel.session() as session:
-        session.send(message, give_up_at=monotonic() + 10)
+        session.send(message, lease=Held())
 
     assert failed.value.unknown is False
 
@@ -132,7 +132,7 @@ def test_a_way_that_does_not_work_is_said_to_be_the_ways_fault(channel, way, mes
 )
 def test_any_title_arrives(channel, way, message, title):
     with channel.session() as session:
-        session.send(replace(message, title=title), give_up_at=monotonic() + 10)
+        session.send(replace(message, title=title), lease=Held())
 
     (received,) = way.received()
     assert title in received.get_body(("plain",)).get_content() or not title.isprintable()

@@ -4,7 +4,6 @@ import socket
 import ssl
 import subprocess
 from dataclasses import replace
-from time import monotonic
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -13,6 +12,8 @@ from aiosmtpd.smtp import SMTP, AuthResult
 from config.env import mail_server
 from reminders.channels.base import DeliveryError, TransportError
 from reminders.channels.smtp import SmtpSession
+from tests.mail_server import MailServer
+from tests.reminders.handing import Held
 
 pytestmark = pytest.mark.system("openssl")
 
@@ -73,7 +74,7 @@ def test_mail_arrives_over_each_kind_of_url(serve, message, kind):
     received, address = serve(kind)
 
     with SmtpSession(**mail_server(f"{kind}://{address}")) as session:
-        session.send(message, give_up_at=monotonic() + 10)
+        session.send(message, lease=Held())
 
     assert len(received.mails) == 1
 
@@ -123,7 +124,7 @@ def test_name_and_password_are_given_decoded(serve, message):
     _, address = serve("smtp+tls", authenticator=check, auth_required=True)
 
     with SmtpSession(**mail_server(f"smtp+tls://alice%40example.org:p%40ss%2Fword@{address}")) as session:
-        session.send(message, give_up_at=monotonic() + 10)
+        session.send(message, lease=Held())
 
     assert seen == [(b"alice@example.org", b"p@ss/word")]
 
@@ -143,7 +144,7 @@ def test_an_international_domain_is_written_in_ascii(serve, message):
     received, address = serve("smtp")
 
     with SmtpSession(**mail_server(f"smtp://{address}")) as session:
-        session.send(replace(message, to="alice@exämple.org"), give_up_at=monotonic() + 10)
+        session.send(replace(message, to="alice@exämple.org"), lease=Held())
 
     assert b"To: alice@xn--exmple-cua.org" in received.mails[0]
 
@@ -152,6 +153,39 @@ def test_a_name_beyond_ascii_before_the_at_is_refused_for_good(serve, message):
     _, address = serve("smtp")
 
     with SmtpSession(**mail_server(f"smtp://{address}")) as session, pytest.raises(DeliveryError) as refused:
-        session.send(replace(message, to="älice@example.org"), give_up_at=monotonic() + 10)
+        session.send(replace(message, to="älice@example.org"), lease=Held())
 
     assert refused.value.permanent is True
+
+
+@pytest.mark.parametrize(
+    ("setting", "public_url", "said"),
+    [
+        ("relay.example.org", "https://tasks.example.org", "relay.example.org"),
+        ("", "https://tasks.example.org", "tasks.example.org"),
+        ("", "http://localhost:8000", "[127.0.0.1]"),
+        ("", "http://192.0.2.7", "[127.0.0.1]"),
+        ("[192.0.2.7]", "https://tasks.example.org", "[192.0.2.7]"),
+    ],
+)
+def test_we_say_a_name_that_can_be_one_on_the_internet(settings, setting, public_url, said):
+    settings.EMAIL_EHLO_NAME, settings.PUBLIC_URL = setting, public_url
+    with MailServer() as server:
+        with SmtpSession(**server.settings):
+            pass
+
+        assert server.names == [said]
+
+
+def test_a_silent_server_is_given_up_in_each_phase_after_its_time(settings, message):
+    settings.EMAIL_COMMAND_SECONDS = 1
+    with MailServer() as server:
+        server.hold("RCPT", message.to)
+        with (
+            SmtpSession(**server.settings) as session,
+            pytest.raises(TransportError, match="RCPT TO: no end") as given_up,
+        ):
+            session.send(message, lease=Held())
+        server.release()
+
+    assert (given_up.value.carrying, given_up.value.unknown) == (True, False)
