@@ -25,6 +25,7 @@ from reminders.channels import CHANNELS
 from reminders.channels.base import Session, TransportError, Withdrawn
 from reminders.last_check import Letter, lease, prolong
 from work.claims import Holder
+from work.failpoints import reached
 from work.insisting import DATABASE_AWAY
 
 log = structlog.get_logger("reminders")
@@ -197,6 +198,7 @@ class Connection:
                 log.warning("connection not closed well", error=str(error))
 
     def _carry(self, conversation: Conversation, session: Session) -> None:
+        reached("delivery checked", id=conversation.letter.id)
         try:
             session.send(conversation.letter.message(), lease=conversation)
         except Exception as error:

@@ -174,7 +174,6 @@ class Run:
         elif self.is_domain_busy(letter):
             self.counts[outcomes.put_off(letter, holder).word] += 1
         else:
-            reached("delivery checked", id=pk)
             self.flight.begin(letter, holder, connection, probing=self.probing)
 
     def is_domain_busy(self, letter: Letter) -> bool:

@@ -12,6 +12,7 @@ import os
 import runpy
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -27,17 +28,24 @@ NAME = os.environ.get("CHAOS_PROCESS", "")
 
 
 class Trace:
-    """One line for each message whose text goes out: delivery, when its last check began, when its text had gone."""
+    """One line for each message whose text goes out: delivery, when its last check began, when its text had gone.
+
+    A check is made by one thread and the message sent by another, in which "delivery checked" says which it is.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self._id, self._checking_at = 0, 0.0
+        self._checking_at: dict[int, float] = {}
+        self._own = threading.local()
 
     def look(self, point: str, facts: dict[str, Any]) -> None:
         if point == "delivery checking":  # before the statement runs
-            self._id, self._checking_at = int(facts["id"]), time.monotonic()
+            self._checking_at[int(facts["id"])] = time.monotonic()
+        elif point == "delivery checked":
+            self._own.id = int(facts["id"])
         elif point == "text sent":
-            line = f"{self._id} {self._checking_at:.6f} {time.monotonic():.6f} {NAME}:{os.getpid()}\n"
+            checking_at = self._checking_at[self._own.id]
+            line = f"{self._own.id} {checking_at:.6f} {time.monotonic():.6f} {NAME}:{os.getpid()}\n"
             os.write(self._file, line.encode())
 
 

@@ -54,6 +54,8 @@ class MailServer:
         self.seconds_per_message = 0.0
         self.no_such_user: set[str] = set()
         """Addresses that are answered 550."""
+        self.poisonous: set[str] = set()
+        """Addresses on which it hangs up without an answer."""
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._listener: asyncio.Server | None = None
@@ -136,6 +138,10 @@ class MailServer:
             conversation.began_at = time.monotonic()
         elif verb == "RCPT":
             conversation.to = line.partition("<")[2].partition(">")[0]
+            if conversation.to in self.poisonous:
+                self.refused["broken off"] += 1
+                conversation.writer.transport.abort()
+                return False
             if conversation.to in self.no_such_user:
                 return await self._answer(conversation, "550 no such user")
         elif verb == "DATA":

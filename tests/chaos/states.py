@@ -31,7 +31,7 @@ LOOK_EVERY_SECONDS = 0.5
 
 SHORTENED = [
     "DELIVERY_LEASE_SECONDS", "DELIVERY_BATCH_SIZE", "DELIVERY_BACKOFF_SECONDS", "DELIVERY_BACKOFF_MAX_SECONDS",
-    "DELIVERY_MAX_ATTEMPTS", "ATTACHMENT_LEASE_SECONDS", "ATTACHMENT_MAX_ATTEMPTS",
+    "DELIVERY_MAX_ATTEMPTS", "DELIVERY_REPEAT_SECONDS", "ATTACHMENT_LEASE_SECONDS", "ATTACHMENT_MAX_ATTEMPTS",
 ]  # fmt: skip
 ENVIRON = dict.fromkeys(SHORTENED, "")
 """The defaults."""
@@ -176,6 +176,26 @@ def restart_all(fleet: Fleet) -> None:
     fleet.until_ready()
 
 
+@contextmanager
+def slow_mail_server(fleet: Fleet) -> Iterator[None]:
+    """It takes each message, and says so after 20 s: more than half of a lease."""
+    fleet.mail.seconds_per_message = 20.0
+    try:
+        yield
+    finally:
+        fleet.mail.seconds_per_message = 0.0
+
+
+@contextmanager
+def poisonous_recipient(fleet: Fleet) -> Iterator[None]:
+    """The mail server hangs up whenever one of the three is named."""
+    fleet.mail.poisonous = {f"{PEOPLE[1]}@example.org"}
+    try:
+        yield
+    finally:
+        fleet.mail.poisonous = set()
+
+
 ROWS = [
     Row("DATA_DIR is full", full_data_dir, "disk", on_a_small_disk=True),
     Row("PostgreSQL's disk is full", full_database, "database", on_a_small_disk=True),
@@ -183,6 +203,8 @@ ROWS = [
     Row("PostgreSQL has no session left", no_session_left, "database"),
     Row("the database's first host is silent", silent_database_host, ""),
     Row("Redis takes no writes", read_only_redis, "broker"),
+    Row("the mail server answers after 20 s", slow_mail_server, ""),
+    Row("one recipient breaks each connection", poisonous_recipient, ""),
 ]
 
 
