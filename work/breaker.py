@@ -31,7 +31,7 @@ REFUSALS = 3
 """Different recipients in a row that must be refused."""
 
 FIRST_PROBE = timedelta(seconds=5)
-LONGEST = timedelta(minutes=2)
+LONGEST = timedelta(seconds=40)
 
 
 class Admission(Enum):

@@ -59,7 +59,7 @@ def test_runs_that_were_under_way_when_it_opened_do_not_prolong_it():
     assert wait_left() <= 5
 
 
-def test_each_probe_that_fails_doubles_the_wait_up_to_two_minutes():
+def test_each_probe_that_fails_doubles_the_wait_up_to_forty_seconds():
     for _ in range(3):
         breaker.trip("email", "refused")
     waits = []
@@ -67,7 +67,7 @@ def test_each_probe_that_fails_doubles_the_wait_up_to_two_minutes():
         breaker.trip("email", "refused", probing=True)
         waits.append(round(wait_left()))
 
-    assert waits == [10, 20, 40, 80, 120, 120]
+    assert waits == [10, 20, 40, 40, 40, 40]
 
 
 def test_a_probe_that_nobody_heard_of_again_is_followed_by_another():
