@@ -75,7 +75,8 @@ def visit() -> None:
     except ScannerUnavailableError as error:
         breaker.trip(SCANNER, str(error), probing=True)
     else:
-        breaker.reached(SCANNER)  # which says little, if it broke off while it had a file
+        # Which says little, if it broke off while it had a file; unless there is none that could show more.
+        breaker.reached(SCANNER, is_idle=not Scan.objects.filter(status=Scan.QUEUED).exists())
 
 
 def scan(pk: int, holder: Holder, *, is_probe: bool) -> str:

@@ -72,7 +72,7 @@ WEB_HEAD_SECONDS = env.int("WEB_HEAD_SECONDS", 20, validate=environment.at_least
 WEB_BODY_SECONDS = env.int("WEB_BODY_SECONDS", 30, validate=environment.at_least_one)
 WEB_BODY_BYTES_PER_SECOND = env.int("WEB_BODY_BYTES_PER_SECOND", 50_000, validate=environment.at_least_one)
 WEB_STALL_SECONDS = env.int("WEB_STALL_SECONDS", 60, validate=environment.at_least_one)
-WORKER_STOP_SECONDS = env.int("WORKER_STOP_SECONDS", 20, validate=environment.at_least_one)
+WORKER_STOP_SECONDS = env.int("WORKER_STOP_SECONDS", 15, validate=environment.at_least_one)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 2, validate=environment.at_least_one)
 DATABASE_PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", True)
 CELERY_BEAT_SCHEDULER = env.str(

@@ -17,11 +17,20 @@ from threading import Lock, Thread
 from time import monotonic
 
 import structlog
-from django.conf import settings
 from django.db import connection
 
 from reminders import outcomes
-from reminders.conversations import CheckAgain, Connection, Conversation, Ended, Event, Failed, Flight, Opened
+from reminders.conversations import (
+    CheckAgain,
+    Connection,
+    Conversation,
+    Ended,
+    Event,
+    Failed,
+    Flight,
+    Opened,
+    ceiling,
+)
 from work import bell
 from work.insisting import DATABASE_AWAY
 
@@ -34,6 +43,9 @@ SPARE_SECONDS = 10.0
 """A connection that nobody has needed for so long is closed."""
 
 LOOK_SECONDS = 1.0
+
+MOST_OPENING = 3
+"""So many connections that are not open yet keep others from being opened."""
 
 BREAKING_OFF_SECONDS = 5.0
 """What was broken off is written down within that."""
@@ -59,17 +71,30 @@ def take(flight: Flight) -> None:
         attend_to_the_end(flight)
         return
     with _lock:
-        if _attendant is None:
-            _attendant = Attendant()
-            _attendant.start()
+        if _attendant is None or not _attendant.is_alive():
+            attendant = Attendant(_attendant)
+            attendant.start()
+            _attendant = attendant
         _attendant.incoming.put(flight)
         _attendant.flight.events.put(Event())
 
 
 def attend_to_the_end(flight: Flight) -> None:
     while not flight.is_empty:
-        handle(flight.next_event(LOOK_SECONDS))
+        attend(flight)
         flight.close()
+
+
+def attend(flight: Flight) -> None:
+    """Wait for the next event, and write down what follows from it. Nothing gets out: the others go on."""
+    try:
+        handle(flight.next_event(LOOK_SECONDS))
+    except DATABASE_AWAY as error:  # what was not written down comes back with its lease
+        log.warning("an answer was not written down", error=str(error))
+        if not connection.in_atomic_block:
+            connection.close()
+    except Exception:
+        log.exception("an answer was not written down")
 
 
 def spare() -> Flight:
@@ -107,8 +132,10 @@ def is_stuck() -> bool:
 
 
 def is_full() -> bool:
-    """Whether so many connections are in use that no other is opened."""
-    return not _spares and connections() >= settings.EMAIL_CONNECTIONS
+    """Whether no other connection is to be opened: so many are in use, or so many are not open yet."""
+    attendant = _attendant
+    opening = 0 if attendant is None else sum(each.is_opening for each in list(attendant.flight.connections))
+    return not _spares and (connections() >= ceiling.most or opening >= MOST_OPENING)
 
 
 def is_busy() -> bool:
@@ -121,6 +148,7 @@ def stop(*, seconds: float) -> None:
     attendant = _attendant
     if attendant is None:
         return
+    attendant.leave()
     attendant.join(seconds)
     if attendant.is_alive():
         attendant.break_off()
@@ -128,20 +156,31 @@ def stop(*, seconds: float) -> None:
 
 
 class Attendant(Thread):
-    def __init__(self) -> None:
+    def __init__(self, before: "Attendant | None" = None) -> None:
+        """`before` is one that has died: what it had is taken over."""
         super().__init__(name="awaiting", daemon=True)
         self.flight = Flight()
         self.incoming: SimpleQueue[Flight] = SimpleQueue()
-        self._is_stopping = False
+        self._is_leaving = self._is_breaking_off = False
+        if before is not None:
+            self.incoming = before.incoming
+            self.incoming.put(before.flight)
+
+    def leave(self) -> None:
+        """The worker stops: nothing but answers is waited for."""
+        self._is_leaving = True
+        self.flight.events.put(Event())
 
     def break_off(self) -> None:
-        self._is_stopping = True
+        self._is_breaking_off = True
         self.flight.events.put(Event())
 
     def run(self) -> None:
         try:
             while not self.is_over():
-                self.attend()
+                self.tidy_up()
+                attend(self.flight)
+                self.spare_idle_ones()
         finally:
             connection.close()
 
@@ -156,35 +195,30 @@ class Attendant(Thread):
                 _attendant = None
             return is_over
 
-    def attend(self) -> None:
-        if self._is_stopping:
-            self.break_everything_off()
-        close_spares(older_than=0.0 if self._is_stopping else SPARE_SECONDS)
-        try:
-            handle(self.flight.next_event(LOOK_SECONDS))
-        except DATABASE_AWAY as error:  # what was not written down comes back with its lease
-            log.warning("an answer was not written down", error=str(error))
-            connection.close()
-        except Exception:
-            log.exception("an answer was not written down")
+    def tidy_up(self) -> None:
+        close_spares(older_than=0.0 if self._is_leaving else SPARE_SECONDS)
+        if self._is_leaving:
+            for each in [each for each in self.flight.connections if each.conversation is None]:
+                self.flight.drop(each)
+        if self._is_breaking_off:
+            for conversation in self.flight.conversations:
+                if not conversation.is_broken_off:
+                    conversation.break_off()
+
+    def spare_idle_ones(self) -> None:
         for idle in [each for each in self.flight.connections if each.is_idle]:
             self.flight.connections.remove(idle)
             _spares.append((monotonic(), idle))
 
-    def break_everything_off(self) -> None:
-        for conversation in self.flight.conversations:
-            if not conversation.is_broken_off:
-                conversation.break_off()
-        for each in list(self.flight.connections):
-            if each.conversation is None:
-                self.flight.drop(each)
-
 
 def close_spares(*, older_than: float) -> None:
-    while _spares and _spares[0][0] <= monotonic() - older_than:
+    while True:
         try:
-            _, kept = _spares.popleft()
+            kept_at, kept = _spares.popleft()
         except IndexError:
+            return
+        if kept_at > monotonic() - older_than:
+            _spares.appendleft((kept_at, kept))
             return
         kept.leave()
 
@@ -192,14 +226,23 @@ def close_spares(*, older_than: float) -> None:
 def handle(event: Event | None) -> None:
     """What follows from an event when no job is there to begin anything."""
     match event:
-        case Failed() if event.about.began_at > Connection.last_opened_at:  # else others were opened since
-            outcomes.could_not_open(event, channel=event.about.channel)
+        case Failed():
+            could_not_open(event)
         case Opened():
             was_reached(event.about.channel)
         case Ended():
             outcomes.conclude(event.about)
         case CheckAgain():
             outcomes.check_again(event.about)
+
+
+def could_not_open(failed: Failed) -> bool:
+    """Whether that is the transport's failure: not if others were opened since, or the server wants no more of them."""
+    is_late = failed.about.began_at < Connection.last_opened_at
+    if is_late or (getattr(failed.error, "too_many", False) and ceiling.keep()):
+        return False
+    outcomes.could_not_open(failed, channel=failed.about.channel)
+    return True
 
 
 def was_reached(channel: str) -> None:

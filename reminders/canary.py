@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from reminders import awaiting, outcomes
+from reminders import awaiting
 from reminders.channels import EMAIL
 from reminders.conversations import Failed, Flight
 from reminders.outcomes import MAIL
@@ -41,8 +41,7 @@ def visit(*, is_probe: bool) -> None:
         flight.open(EMAIL, probing=is_probe)
         match flight.next_event(awaiting.CONNECTING_SECONDS):
             case Failed() as failed:
-                outcomes.could_not_open(failed, channel=EMAIL)
-                if is_probe or breaker.is_open(EMAIL):
+                if not awaiting.could_not_open(failed) or is_probe or breaker.is_open(EMAIL):
                     return
             case None:
                 awaiting.take(flight)

@@ -11,7 +11,8 @@ A conversation whose lease cannot be prolonged is broken off when the lease ends
 message may be somebody else's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import inf
 from queue import Empty, SimpleQueue
@@ -19,11 +20,13 @@ from threading import Lock, Thread
 from time import monotonic
 
 import structlog
+from django.conf import settings
 from django.db import connection as database
 
-from reminders.channels import CHANNELS
+from reminders.channels import CHANNELS, EMAIL
 from reminders.channels.base import Session, TransportError, Withdrawn
 from reminders.last_check import Letter, lease, prolong
+from work import breaker
 from work.claims import Holder
 from work.failpoints import reached
 from work.insisting import DATABASE_AWAY
@@ -35,6 +38,9 @@ CONFIRMED_FOR_SECONDS = 5.0
 
 STUCK_SECONDS = 10.0
 """A connection that is not open after so long does not keep others from being opened."""
+
+CEILING_SECONDS = 30.0
+"""How long it is remembered that the server wanted no more connections."""
 
 LEAVING_SECONDS = 1.0
 """How long a run waits for its connections to close."""
@@ -53,6 +59,7 @@ class Conversation:
         self.is_broken_off = False
         """By us: says nothing about the other side."""
         self.connection: Connection
+        self._kept_until = -inf
         self._verdict: SimpleQueue[bool] = SimpleQueue()
 
     @property
@@ -61,7 +68,13 @@ class Conversation:
 
     @property
     def over_at(self) -> float:
-        return self.letter.lease_over
+        return max(self.letter.lease_over, self._kept_until)
+
+    @property
+    def is_endless(self) -> bool:
+        """It has taken longer than all phases together may: the thread hangs, and not on its socket."""
+        phases = 5 * settings.EMAIL_COMMAND_SECONDS + settings.EMAIL_DATA_SECONDS + settings.EMAIL_ANSWER_SECONDS
+        return monotonic() - self.began_at > phases
 
     @property
     def domain(self) -> str:
@@ -85,6 +98,11 @@ class Conversation:
 
     def prolonged(self, at: float) -> None:
         self.letter = replace(self.letter, renewed_at=at)
+
+    def kept(self, at: float) -> None:
+        """The row is locked, so it could not be prolonged; nor can anybody take it. The answer is waited for, and
+        nothing is handed over any later for that."""
+        self._kept_until = at + lease().total_seconds()
 
     def break_off(self) -> None:
         self.is_broken_off = True
@@ -187,9 +205,10 @@ class Connection:
                 self._session = session
                 Connection.last_opened_at = monotonic()
                 self.is_ready = True
-                self.tell(Opened(self))
-                while self.is_ready and (conversation := self._todo.get()) is not None:
-                    self._carry(conversation, session)
+                with ceiling.one_more():
+                    self.tell(Opened(self))
+                    while self.is_ready and (conversation := self._todo.get()) is not None:
+                        self._carry(conversation, session)
         except Exception as error:
             self.is_ready = False
             if self._session is None:
@@ -206,6 +225,52 @@ class Connection:
         if isinstance(conversation.error, TransportError) or not session.is_open:
             self.is_ready = False
         self.tell(Ended(conversation))
+
+
+class Ceiling:
+    """How many connections the mail server takes from this process, as far as it has shown."""
+
+    def __init__(self) -> None:
+        self.open = 0
+        self._lock = Lock()
+        self._most, self._until = inf, -inf
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        with self._lock:
+            self.open += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.open -= 1
+
+    def lower(self) -> bool:
+        """The server wants fewer than are open. False if there is but one: then that is no reason."""
+        with self._lock:
+            if self.open < 2:
+                return False
+            self._set(self.open - 1)
+            return True
+
+    def keep(self) -> bool:
+        """The server has turned another away. False if none is open: then it turns everybody away."""
+        with self._lock:
+            if self.open < 1:
+                return False
+            self._set(self.open)
+            return True
+
+    def _set(self, most: int) -> None:
+        self._most, self._until = max(1, most), monotonic() + CEILING_SECONDS
+
+    @property
+    def most(self) -> float:
+        most = self._most if monotonic() < self._until else inf
+        return min(most, settings.EMAIL_CONNECTIONS)
+
+
+ceiling = Ceiling()
 
 
 class Flight:
@@ -286,10 +351,14 @@ class Flight:
                 database.close()
             return
         for each in waiting:
-            if each.letter.id in kept:
+            if each.letter.id not in kept or each.is_endless:
+                each.break_off()
+            elif kept[each.letter.id]:
                 each.prolonged(at)
             else:
-                each.break_off()
+                each.kept(at)
+        if any(each.probing for each in waiting):
+            breaker.keep_open(EMAIL, probe_takes=lease())
 
     def close(self) -> None:
         """Close the connections that carry nothing, and wait for that a moment."""

@@ -16,7 +16,7 @@ Between the last byte of the message and the commit that says "sent" nobody can 
 is marked, and repeated with the same Message-ID and the same content. Nothing else is ever sent twice.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from time import monotonic
 
 from django.conf import settings
@@ -31,6 +31,7 @@ from reminders.conversations import (
     Event,
     Failed,
     Flight,
+    ceiling,
     domain_of,
     slow_domains,
 )
@@ -69,7 +70,7 @@ def deliver_batch(*, go_on: float = 0.0) -> dict[str, int]:
         return counts
     run = Run(counts, probing=admission is Admission.PROBE)
     run.go(limit=1 if run.probing else settings.DELIVERY_BATCH_SIZE, go_on=go_on)
-    is_probe_unused = run.probing and breaker.is_open(EMAIL)  # what was claimed need not go any more
+    is_probe_unused = run.probing and not run.has_begun  # what was claimed need not go any more
     if not run.has_failed and (is_probe_unused or (not counts["claimed"] and canary.is_visit_due())):
         canary.visit(is_probe=run.probing)
     return counts
@@ -87,6 +88,8 @@ class Run:
         """The server wants no more connections of ours than there are."""
         self.unsettled: Conversation | None = None
         """Was accepted, and is not written down yet."""
+        self.has_begun = False
+        """A message is, or was, on its way."""
         self.why_not_open = ""
         self.flight = Flight()
 
@@ -115,24 +118,37 @@ class Run:
         """Begin each; whatever ends that, what was accepted is written down and the rest is handed back."""
         self.counts["claimed"] += len(batch)
         lease_over = monotonic() + lease().total_seconds()
-        waiting = deque(batch)
+        waiting, domains = list(batch), domains_of(batch)
         try:
             while waiting and self.may_go_on(until):
+                pk = self.first_that_may_go(waiting, domains)
                 connection = self.flight.idle()
-                if connection is not None:
-                    self.begin(waiting.popleft(), holder, connection)
-                elif not self.wait_for_connection():
+                if pk is not None and connection is not None:
+                    self.begin(pk, holder, connection)
+                    waiting.remove(pk)
+                elif not (self.wait_for_an_end() if pk is None else self.wait_for_connection()):
                     break
             if self.why_not_open and waiting:
-                self.park_unchecked(waiting.popleft(), holder)
+                self.park_unchecked(waiting.pop(0), holder)
             if not waiting:
                 self.wait_for_quick_ones()
         finally:
             self.settle()
             if waiting:
-                rest = list(waiting)
-                back = insist(lambda: hand_back(Delivery, rest, holder), until=lease_over)
-                self.counts["handed back"] += back
+                self.put_back(waiting, domains, holder, until=lease_over)
+
+    def put_back(self, waiting: list[int], domains: dict[int, str], holder: Holder, *, until: float) -> None:
+        """What was not begun: at once, but for those whose domains have enough."""
+        busy = [pk for pk in waiting if self.is_domain_busy(domains[pk])]
+        rest = [pk for pk in waiting if pk not in busy]
+        if rest:
+            back = insist(lambda: hand_back(Delivery, rest, holder, handing_over=False), until=until)
+            self.counts["handed back"] += back
+        if busy:
+            self.counts["put off"] += insist(lambda: outcomes.put_off(busy, holder), until=until)
+
+    def first_that_may_go(self, waiting: list[int], domains: dict[int, str]) -> int | None:
+        return next((pk for pk in waiting if not self.is_domain_busy(domains[pk])), None)
 
     def may_go_on(self, until: float) -> bool:
         """Whether the run may begin another message: its time is not over, and the worker was not told to stop."""
@@ -141,7 +157,10 @@ class Run:
     def wait_for_connection(self) -> bool:
         """Attend until something happens; open a connection when nothing does. False: there will be none soon."""
         flight = self.flight
+        self.settle()
         if not flight.connections:
+            if self.has_all:
+                return False
             flight.open(EMAIL, probing=self.probing)
         if not flight.conversations:
             event = flight.next_event(awaiting.CONNECTING_SECONDS)
@@ -151,16 +170,25 @@ class Run:
         if event is None and self.may_open():
             flight.open(EMAIL, probing=self.probing)
             return True
-        event = event or flight.next_event(PATIENCE_SECONDS)
+        if event is None:
+            return self.wait_for_an_end()
+        self.handle(event)
+        return True
+
+    def wait_for_an_end(self) -> bool:
+        """Attend until something happens. False: nothing does, or nothing is under way here."""
+        self.settle()
+        event = self.flight.next_event(PATIENCE_SECONDS) if self.flight.conversations else None
         self.handle(event)
         return event is not None
 
     def may_open(self) -> bool:
         in_use = len(self.flight.connections) + awaiting.connections()
-        return not (self.has_all or self.probing or self.flight.is_connecting) and in_use < settings.EMAIL_CONNECTIONS
+        return not (self.has_all or self.probing or self.flight.is_connecting) and in_use < ceiling.most
 
     def wait_for_quick_ones(self) -> None:
         """Most messages are answered at once."""
+        self.settle()
         while self.flight.conversations:
             event = self.flight.next_event(max(0.0, self.flight.moved_at + PATIENCE_SECONDS - monotonic()))
             if event is None:
@@ -171,15 +199,14 @@ class Run:
         letter = self.last_check(pk, holder, connection)
         if letter is None:
             self.counts["left alone"] += 1
-        elif self.is_domain_busy(letter):
-            self.counts[outcomes.put_off(letter, holder).word] += 1
         else:
+            self.has_begun = True
             self.flight.begin(letter, holder, connection, probing=self.probing)
 
-    def is_domain_busy(self, letter: Letter) -> bool:
+    def is_domain_busy(self, domain: str) -> bool:
         conversations = [*self.flight.conversations, *awaiting.conversations()]
         slow = slow_domains(conversations, after=settings.DELIVERY_SLOW_SECONDS)
-        return slow.count(domain_of(letter.address)) >= settings.DELIVERY_SLOW_PER_DOMAIN
+        return slow.count(domain) >= settings.DELIVERY_SLOW_PER_DOMAIN
 
     def last_check(self, pk: int, holder: Holder, connection: Connection) -> Letter | None:
         """The letter as it may go now; None if it may not, or is not ours any more."""
@@ -230,7 +257,12 @@ class Run:
                 outcomes.check_again(event.about)
 
     def has_ended(self, conversation: Conversation) -> None:
-        self.settle()
+        try:
+            self.settle()
+        finally:  # whatever became of the one before
+            self.note_end(conversation)
+
+    def note_end(self, conversation: Conversation) -> None:
         if conversation.error is None:
             reached("message accepted", id=conversation.letter.id)
             self.unsettled = conversation
@@ -245,12 +277,11 @@ class Run:
 
     def could_not_open(self, failed: Failed) -> None:
         """No connection: the transport's failure, unless others are open; then the server wants no more of us."""
-        if self.flight.connections or awaiting.connections():
+        if awaiting.could_not_open(failed):
+            self.has_failed = True
+            self.why_not_open = str(failed.error)
+        else:
             self.has_all = True
-            return
-        outcomes.could_not_open(failed, channel=EMAIL)
-        self.has_failed = True
-        self.why_not_open = str(failed.error)
 
     def park_unchecked(self, pk: int, holder: Holder) -> None:
         """One of what was claimed shows in its history why nothing went."""
@@ -262,5 +293,13 @@ class Run:
         try:
             self.settle()
         finally:
-            self.flight.close()
-            awaiting.take(self.flight)
+            try:
+                self.flight.close()
+            finally:
+                awaiting.take(self.flight)
+
+
+def domains_of(batch: list[int]) -> dict[int, str]:
+    """The domain of each one's recipient, as far as is known before the last check."""
+    addresses = Delivery.objects.filter(pk__in=batch).values_list("pk", "recipient__email")
+    return dict.fromkeys(batch, "") | {pk: domain_of(address) for pk, address in addresses}

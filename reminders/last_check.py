@@ -239,25 +239,39 @@ def renewing(pk: int, holder: Holder, channels: list[str]) -> dict[str, Any]:
 
 # The first time that a message is prolonged it is waited for, which its history and its reason then say.
 PROLONG = f"""
-    UPDATE reminders_delivery AS delivery
-    SET lease_until = clock_timestamp() + %(lease)s,
-        reason = '{WAITING}',
-        history = CASE WHEN delivery.history->-1->>'step' = 'waiting' THEN delivery.history
-                       ELSE {note("waiting", "jsonb_build_object('reason', '" + WAITING + "'::text)", "delivery.")} END
-    FROM unnest(%(ids)s::bigint[], %(tokens)s::uuid[]) AS own (id, token)
-    WHERE delivery.id = own.id AND delivery.status = 'leased' AND delivery.lease_token = own.token
-    RETURNING delivery.id
+    WITH own AS (SELECT * FROM unnest(%(ids)s::bigint[], %(tokens)s::uuid[]) AS own (id, token)),
+    held AS (
+        SELECT delivery.id FROM reminders_delivery AS delivery JOIN own USING (id)
+        WHERE delivery.status = 'leased' AND delivery.lease_token = own.token
+    ), free AS (  -- nobody is waited for: the leases of all would end meanwhile
+        SELECT delivery.id FROM reminders_delivery AS delivery JOIN own USING (id)
+        WHERE delivery.status = 'leased' AND delivery.lease_token = own.token
+        FOR NO KEY UPDATE OF delivery SKIP LOCKED
+    ), prolonged AS (
+        UPDATE reminders_delivery AS delivery
+        SET lease_until = clock_timestamp() + %(lease)s,
+            reason = '{WAITING}',
+            history = CASE WHEN delivery.history->-1->>'step' = 'waiting' THEN delivery.history
+                           ELSE {note("waiting", "jsonb_build_object('reason', '" + WAITING + "'::text)", "delivery.")}
+                      END
+        FROM free WHERE delivery.id = free.id
+        RETURNING delivery.id
+    )
+    SELECT held.id, prolonged.id IS NOT NULL FROM held LEFT JOIN prolonged USING (id)
 """  # noqa: S608 (constants of this module)
 
 
-def prolong(held: Sequence[tuple[int, Holder]]) -> set[int]:
-    """Prolong the leases of messages that are on the way; return the ids of those that are still held."""
+def prolong(held: Sequence[tuple[int, Holder]]) -> dict[int, bool]:
+    """Prolong the leases of messages that are on the way.
+
+    By the id of each that is still held: whether it was prolonged. One that was not is locked by somebody just now.
+    """
     parameters: dict[str, Any] = {
         "lease": lease(), "ids": [pk for pk, _ in held], "tokens": [holder.token for _, holder in held],
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(PROLONG, parameters)
-        return {pk for (pk,) in cursor.fetchall()}
+        return dict(cursor.fetchall())
 
 
 def letter_of(row: Sequence[Any], renewed_at: float) -> Letter:

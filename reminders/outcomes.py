@@ -21,6 +21,8 @@ with the same content; the next unknown outcome is the last. Spread like that th
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
+from time import monotonic
 
 import structlog
 from django.conf import settings
@@ -29,7 +31,8 @@ from django.db.models import F
 from django.db.models.functions import Greatest
 
 from reminders.channels.base import DeliveryError, TransportError, Withdrawn
-from reminders.conversations import Conversation, Failed
+from reminders.channels.replies import is_greylisting
+from reminders.conversations import Conversation, Failed, ceiling
 from reminders.last_check import Letter, end, renew, suppress
 from reminders.metrics import LATENESS
 from reminders.models import Delivery
@@ -50,11 +53,14 @@ MAY_HAVE_ARRIVED = "may have arrived; not repeated any more"
 
 EVERYBODY_REFUSED = "the mail server refused everybody"
 
+_accepted_at = -inf
+"""When something was last accepted in this process. A conversation that began before, and breaks now, is late news."""
+
 DOMAIN_IS_SLOW = "other messages wait for this recipient's domain"
 
-PUT_OFF_AT_LEAST, PUT_OFF_AT_MOST = timedelta(seconds=5), timedelta(minutes=2)
+PUT_OFF = timedelta(seconds=15)
 
-AWAITS_REPEAT = "(unknown_outcomes > 0 AND broke_at >= handed_over_at)"
+AWAITS_REPEAT = "coalesce(unknown_outcomes > 0 AND broke_at >= handed_over_at, FALSE)"
 """SQL: what a queued delivery waits for is the repeat after an unknown outcome."""
 
 
@@ -84,12 +90,15 @@ def conclude(ended: Conversation) -> Outcome:
             word = refuse(letter, holder, error, probing=ended.probing)
             if error.from_server:
                 note_answer(ended)
-            return Outcome(word)
-        case TransportError() as error if ended.is_broken_off:
+            return Outcome(word, ends_run=word == "parked")
+        case TransportError() as error if ended.is_broken_off or error.by_us:
             return put_back(letter, holder, error)
+        case TransportError() as error if error.too_many and ceiling.lower():
+            end(letter, holder, "handed back", status=Delivery.QUEUED, reason=str(error), later=patience().first)
+            return Outcome("handed back")
         case TransportError() as error:
             is_transports = park(letter, holder, error)
-            if is_transports and not ended.connection.has_answered:
+            if is_transports and not (ended.connection.has_answered or ended.began_at < _accepted_at):
                 is_open = breaker.trip(letter.channel, str(error), carrying=error.carrying, probing=ended.probing)
                 # One that broke with a message on it may be that message's doing: the next one shows.
                 return Outcome("parked", ends_run=is_open or not error.carrying)
@@ -135,7 +144,7 @@ def withdraw(letter: Letter, holder: Holder) -> Outcome:
     """It is not wanted any more; or says something else by now, and then comes back at once."""
     if letter.why and suppress(letter, holder):
         return Outcome("left alone")
-    end(letter, holder, "handed back", status=Delivery.QUEUED)
+    end(letter, holder, "handed back", status=Delivery.QUEUED, keeps_alone=True)
     return Outcome("handed back")
 
 
@@ -144,15 +153,19 @@ def put_back(letter: Letter, holder: Holder, error: TransportError) -> Outcome:
     if error.unknown:
         repeat(letter, holder, error, broke_at=breaker.broke(letter.channel), spends_attempt=False)
     else:
-        end(letter, holder, "handed back", status=Delivery.QUEUED)
+        end(letter, holder, "handed back", status=Delivery.QUEUED, keeps_alone=True)
     return Outcome("handed back")
 
 
-def put_off(letter: Letter, holder: Holder) -> Outcome:
-    """Enough messages wait for the recipient's domain. The longer this one is late, the longer until it is tried."""
-    later = max(PUT_OFF_AT_LEAST, min(timedelta(seconds=letter.late / 4), PUT_OFF_AT_MOST))
-    end(letter, holder, "put off", status=Delivery.QUEUED, reason=DOMAIN_IS_SLOW, later=later)
-    return Outcome("put off")
+def put_off(ids: list[int], holder: Holder) -> int:
+    """Enough messages wait for the recipients' domains. Rows that this run claimed and has not begun."""
+    rows = Delivery.objects.filter(pk__in=ids, status=Delivery.LEASED, lease_token=holder.token)
+    put_off = rows.update(
+        status=Delivery.QUEUED, reason=DOMAIN_IS_SLOW, lease_token=None, lease_until=None, lease_worker="",
+        handing_over=False, not_before=in_(PUT_OFF), history=noted("put off", reason=DOMAIN_IS_SLOW),
+    )  # fmt: skip
+    step("delivery", "put off", rows=put_off)
+    return put_off
 
 
 def settle(letter: Letter, holder: Holder) -> bool:
@@ -166,6 +179,8 @@ def settle(letter: Letter, holder: Holder) -> bool:
 
 def note_acceptance(channel: str) -> None:
     """The transport works. Where it was believed not to, nobody waits any longer than they have to."""
+    global _accepted_at
+    _accepted_at = monotonic()
     last_at = breaker.last_accepted_at(channel)
     if breaker.close(channel, accepted=True):
         end_waits(channel, since=last_at)
@@ -207,6 +222,8 @@ def refuse(letter: Letter, holder: Holder, error: DeliveryError, *, probing: boo
         return spend_attempt(letter, holder, str(error), is_final=error.permanent)
     if letter.refused_at is not None and accepted_since(letter, letter.refused_at):
         return spend_attempt(letter, holder, str(error), is_final=error.permanent, refused_at=clock())
+    if is_greylisting(str(error)):
+        return spend_attempt(letter, holder, str(error), is_final=error.permanent)
     refusals = insist(
         lambda: breaker.refuse(letter.channel, str(error), of=letter.recipient_id, probing=probing),
         until=letter.lease_over,
@@ -225,7 +242,9 @@ def refuse(letter: Letter, holder: Holder, error: DeliveryError, *, probing: boo
 
 def queue_again(channel: str, refusals: Refusals) -> None:
     """Take back what the first refusals of this row have cost: the recipients were not wrong."""
-    refused = Delivery.objects.filter(channel=channel, refused_at__gte=refusals.began_at)
+    refused = Delivery.objects.filter(  # index: delivery_recipient
+        recipient__in=refusals.recipients, channel=channel, refused_at__gte=refusals.began_at
+    )
     rows = refused.filter(status=Delivery.Status.FAILED).update(
         status=Delivery.QUEUED, reason=EVERYBODY_REFUSED, attempts=Greatest(F("attempts") - 1, 0), not_before=clock(),
         history=noted("queued again", reason=EVERYBODY_REFUSED),
@@ -257,7 +276,7 @@ def park(letter: Letter, holder: Holder, error: TransportError) -> bool:
     if not error.carrying:
         end(letter, holder, "parked", status=Delivery.QUEUED, reason=str(error))
         return True
-    is_its_own = letter.broke_at is not None and accepted_since(letter, letter.broke_at)
+    is_its_own = not error.by_reply and letter.broke_at is not None and accepted_since(letter, letter.broke_at)
     broke_at = insist(lambda: breaker.broke(letter.channel), until=letter.lease_over)
     if error.unknown:
         repeat(letter, holder, error, broke_at=broke_at, spends_attempt=is_its_own)

@@ -241,7 +241,7 @@ PLAN = f"""
         FROM (
             SELECT judged_again.id, coalesce(why_not, '{NO_LONGER_ANNOUNCED}' || coalesce(
                        nullif(left(replace(task.due_local, 'T', ' '), 16), '') || ' ' || task.timezone,
-                       to_char(task.due_at, 'YYYY-MM-DD HH24:MI "UTC"'))) AS reason
+                       left(task.due_at::text, 16) || ' UTC')) AS reason
             FROM judged_again JOIN taskapp_task AS task ON task.id = judged_again.task_id
             WHERE CASE WHEN why_not IS NULL THEN is_unreached AND is_overdue ELSE NOT is_unreached END
         ) AS said

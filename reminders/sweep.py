@@ -117,7 +117,10 @@ LOSS = Loss(
     waits="CASE WHEN handing_over THEN (%(repeats)s::interval[])[unknown_outcomes + 1] END",
 )
 
-MAY_WAIT = f"CASE WHEN {AWAITS_REPEAT} THEN (%(repeats)s::interval[])[unknown_outcomes] ELSE interval '0' END"
+MAY_WAIT = (
+    f"CASE WHEN {AWAITS_REPEAT} THEN coalesce((%(repeats)s::interval[])[unknown_outcomes], interval '0')"
+    " ELSE interval '0' END"
+)
 
 
 def rescue_lost_deliveries() -> int:

@@ -16,7 +16,7 @@ from attachments import processing, scanning, slots, thumbnailing
 from config import health, probes
 from languages.catalogues import compile_catalogues
 from languages.offered import offered_languages
-from reminders import delivering, wake
+from reminders import conversations, delivering, outcomes, wake
 from tests.broker import quiet_broker
 from tests.factories import make_user
 from tests.german import TEXTS, write_catalogue
@@ -80,6 +80,9 @@ def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(turn, "after", None)
     monkeypatch.setattr(processing, "_stages", deque(STAGES))
     monkeypatch.setattr(wake, "_last_pulse", float("-inf"))
+    monkeypatch.setattr(conversations.ceiling, "_until", float("-inf"))
+    monkeypatch.setattr(conversations.Connection, "last_opened_at", float("-inf"))
+    monkeypatch.setattr(outcomes, "_accepted_at", float("-inf"))
     monkeypatch.setattr(health, "_unanswered", None)
     monkeypatch.setattr(probes, "_written_at", float("-inf"))
     monkeypatch.setattr(probes, "_unanswered", None)

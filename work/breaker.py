@@ -13,6 +13,7 @@ message would make one row the bottleneck of all: it is written once a second, a
 something went wrong (QUIET).
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -74,6 +75,12 @@ QUIET = """
 """SQL: another acceptance is no news to this row."""
 
 
+def keep_open(name: str, *, probe_takes: timedelta) -> None:
+    """A probe is still under way: no other goes meanwhile."""
+    until = in_(min(probe_takes, LONGEST))
+    Breaker.objects.filter(name=name, open_until__isnull=False, open_until__lt=until).update(open_until=until)
+
+
 # One statement, so that a failure and an acceptance at the same moment leave the row as one of them would. Runs that
 # were under way when the breaker opened fail for the same cause, and do not count.
 TRIP = """
@@ -126,6 +133,7 @@ class Refusals:
     """When the first of those in a row was refused."""
     are_everybodys: bool
     """So many different recipients in a row that it is not they who are wrong: the breaker is open."""
+    recipients: list[int]
     has_closed: bool
     """That the other side answers has closed the breaker."""
 
@@ -156,7 +164,7 @@ REFUSE = """
             ELSE clock_timestamp()
                  + least(%(first)s * 2 ^ least(greatest(counted.failures + 1 - %(tries)s, 0), 20), %(longest)s) END
     FROM counted WHERE breaker.name = counted.name
-    RETURNING clock_timestamp(), began_at, many, counted.open_until IS NULL
+    RETURNING clock_timestamp(), began_at, many, counted.open_until IS NULL, breaker.refused
 """
 
 
@@ -170,12 +178,14 @@ def refuse(name: str, reason: str, *, of: int, probing: bool) -> Refusals:
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(REFUSE, parameters)
-        ((at, began_at, many, was_closed),) = cursor.fetchall()
+        ((at, began_at, many, was_closed, recipients),) = cursor.fetchall()
     if many and was_closed:
         step("transport", "parked", transport=name, reason=words)
     elif not (many or was_closed):
         step("transport", "works again", transport=name)
-    return Refusals(at, began_at, are_everybodys=many, has_closed=not (many or was_closed))
+    return Refusals(
+        at, began_at, are_everybodys=many, recipients=json.loads(recipients), has_closed=not (many or was_closed)
+    )
 
 
 def close(name: str, *, accepted: bool = False) -> bool:
@@ -203,7 +213,7 @@ def reached(name: str, *, is_idle: bool = False) -> bool:
 def _forget_failures(name: str, own: "QuerySet[Breaker]") -> bool:
     was_open = own.filter(open_until__isnull=False).exists()
     broken = Q(failures__gt=0) | Q(open_until__isnull=False)
-    if own.filter(broken).update(failures=0, open_until=None, reason="", while_carrying=False):
+    if own.filter(broken).update(failures=0, open_until=None, reason="", while_carrying=False, refused=[]):
         step("transport", "works again", transport=name)
         return was_open
     return False

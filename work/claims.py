@@ -165,6 +165,7 @@ def release(
     reason: str = "",
     later: timedelta | None = None,
     spends_attempt: bool = False,
+    keeps_alone: bool = False,
     facts: dict[str, Any] | None = None,
     **columns: Any,
 ) -> bool:
@@ -175,22 +176,25 @@ def release(
     facts = {**(facts or {}), **({"reason": reason} if reason else {})}
     if later is not None:
         columns["not_before"] = in_(later)
+    if not keeps_alone:
+        columns["alone"] = False
     if spends_attempt:
         columns["attempts"] = F("attempts") + 1
     released = held(model, pk, holder).update(
-        status=status, reason=reason, alone=False, lease_token=None, lease_until=None, lease_worker="",
+        status=status, reason=reason, lease_token=None, lease_until=None, lease_worker="",
         history=noted(name, **facts), **columns,
     )  # fmt: skip
     step(kind_of(model), name if released else "lease lost", id=pk, **facts)
     return bool(released)
 
 
-def hand_back(model: type[Leased], ids: list[int], holder: Holder) -> int:
+def hand_back(model: type[Leased], ids: list[int], holder: Holder, **columns: Any) -> int:
     """Put back rows that this run claimed and has not begun, due as before."""
     rows = model._default_manager.filter(pk__in=ids, status=Leased.LEASED, lease_token=holder.token)
     back = rows.update(
-        status=Leased.QUEUED, lease_token=None, lease_until=None, lease_worker="", history=noted("handed back")
-    )
+        status=Leased.QUEUED, lease_token=None, lease_until=None, lease_worker="", history=noted("handed back"),
+        **columns,
+    )  # fmt: skip
     step(kind_of(model), "handed back", rows=back)
     return back
 

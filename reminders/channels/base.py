@@ -55,13 +55,27 @@ class TransportError(Exception):
     """The transport failed, whoever the message is for: refused, silent, closing, or not willing to serve us.
 
     `carrying` says that it failed with this message on it, after the other side had agreed to take one; `unknown` that
-    it failed after the message had gone out in full and before the reply came.
+    it failed after the message had gone out in full and before the reply came; `by_us` that we have broken it off,
+    which says nothing about the other side; `by_reply` that the other side has said why; `too_many` that it wants
+    fewer connections of ours.
     """
 
-    def __init__(self, text: str, *, carrying: bool = False, unknown: bool = False) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        carrying: bool = False,
+        unknown: bool = False,
+        by_us: bool = False,
+        by_reply: bool = False,
+        too_many: bool = False,
+    ) -> None:
         super().__init__(text)
         self.carrying = carrying or unknown
         self.unknown = unknown
+        self.by_us = by_us
+        self.by_reply = by_reply
+        self.too_many = too_many
 
 
 class Withdrawn(Exception):  # noqa: N818 (no error: the sender has changed its mind)

@@ -31,6 +31,9 @@ def moved(until: float) -> None:
     _watch.look_at(until)
 
 
+LOOK_AGAIN_SECONDS = 0.01
+
+
 class Watch:
     """One thread for all conversations of a process.
 
@@ -62,15 +65,23 @@ class Watch:
             if until < self._wakes_at:
                 self._changed.notify()
 
+    def _expire(self, expired: Event) -> None:
+        """Shut its socket. One that has none yet is looked at again, for it may get one."""
+        _, current_socket = self._open[expired]
+        expired.set()
+        sock = current_socket()
+        if sock is not None:
+            del self._open[expired]
+            shut(sock)
+
     def _run(self) -> None:
         with self._changed:
             while True:
                 now = monotonic()
                 for expired in [expired for expired, (until, _) in self._open.items() if until() <= now]:
-                    _, current_socket = self._open.pop(expired)
-                    expired.set()
-                    shut(current_socket())
-                self._wakes_at = min((until() for until, _ in self._open.values()), default=inf)
+                    self._expire(expired)
+                nexts = (max(until(), now + LOOK_AGAIN_SECONDS) for until, _ in self._open.values())
+                self._wakes_at = min(nexts, default=inf)
                 self._changed.wait(None if self._wakes_at == inf else max(0.0, self._wakes_at - monotonic()))
 
 

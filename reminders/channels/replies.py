@@ -69,11 +69,11 @@ ENHANCED = {
 WORDS = re.compile(
     r"""relay(ing)?\s+(access\s+)?(is\s+)?(denied|prohibited|not\s+(permitted|allowed))|unable\s+to\s+relay
     |not\s+permitted\s+to\s+relay|(do|does)\s+not\s+relay|we\s+do\s+not\s+relay|relaying\s+denied
-    |client\s+host\s+.*rejected|client\s+.*(blocked|blacklisted|block\s*listed)|helo|ehlo
+    |client\s+host\s+.*rejected|client\s+.*(blocked|blacklisted|block\s*listed)|\bhelo\b|\behlo\b
     |sender\s+address\s+rejected|sender\s+(verify|verification)\s+failed|sender\s+.*not\s+(owned|allowed|permitted)
     |not\s+allowed\s+to\s+send|authenticat(ion|e)\s+(is\s+)?(required|first|failed)|must\s+(first\s+)?authenticate
     |authentication\s+required|must\s+issue\s+a\s+starttls|starttls\s+(is\s+)?required|encryption\s+required
-    |reverse\s+(dns|hostname)|\bptr\b|cannot\s+find\s+your|your\s+(ip|host|server|address|mail\s+server)\b
+    |reverse\s+(dns|hostname)|\bptr\b|cannot\s+find\s+your|your\s+(ip|host|server|ip\s+address|mail\s+server)\b
     |spamhaus|spamcop|barracuda|\b(dns|r)bl\b|black\s*list|block\s*list|\bspf\b|\bdkim\b|\bdmarc\b|banned
     |(sending|daily|hourly|rate)\s+(limit|quota)|too\s+many\s+(connections|messages\s+from)|account\s+(is\s+)?suspended
     """,
@@ -84,14 +84,38 @@ WORDS = re.compile(
 AMBIGUOUS = {"", "0.0", "7.0", "7.1"}
 
 
+OF_THE_RECIPIENT = {"1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.10", "2.0", "2.1", "2.2", "2.3", "2.4"}
+"""About an address or a mailbox, whatever the basic code says."""
+
+ADDRESS = re.compile(r"<[^>]*>|\S*@\S*")
+
+GREYLISTED = re.compile(r"gr[ae]y.?list", re.IGNORECASE)
+
+FEWER = re.compile(r"too\s+many|concurrent|thread\s+limit|connection\s+limit|connection\s+rate", re.IGNORECASE)
+
+
 def fault_of(reply: Reply) -> Fault:
     """Whose fault the refusal is. It is never believed alone: see reminders/outcomes.py."""
+    if reply.command == "MAIL FROM":  # the recipient is not known yet
+        is_messages = reply.enhanced == "6.7"
+        return Fault.RECIPIENT if is_messages else BASIC.get(reply.code, Fault.OURS)
+    words = ADDRESS.sub(" ", reply.text)  # an address may hold any word
+    if reply.enhanced in OF_THE_RECIPIENT or "recipient address rejected" in words.lower():
+        return Fault.RECIPIENT
     if reply.code in BASIC:
         return BASIC[reply.code]
-    if reply.command == "MAIL FROM":  # the recipient is not known yet
-        return Fault.RECIPIENT if reply.enhanced == "6.7" else Fault.OURS
     if reply.enhanced in ENHANCED:
         return ENHANCED[reply.enhanced]
-    if reply.enhanced in AMBIGUOUS and WORDS.search(reply.text):
+    if reply.enhanced in AMBIGUOUS and WORDS.search(words):
         return Fault.OURS
     return Fault.RECIPIENT
+
+
+def is_greylisting(text: str) -> bool:
+    """Whether a refusal asks a stranger to come again: that says nothing about the next recipient."""
+    return bool(GREYLISTED.search(text))
+
+
+def wants_fewer_connections(reply: Reply) -> bool:
+    """Whether the server has enough of our connections, and would take the message on one of them."""
+    return reply.code == 432 or (reply.code < 500 and bool(FEWER.search(reply.text)))

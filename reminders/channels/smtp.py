@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -24,7 +24,7 @@ from mail.message import Mail
 from reminders.channels.base import DeliveryError, Lease, Message, TransportError, Withdrawn
 from reminders.channels.deadline import moved, shut, total_deadline
 from reminders.channels.mime import compose
-from reminders.channels.replies import Fault, Reply, fault_of
+from reminders.channels.replies import Fault, Reply, fault_of, wants_fewer_connections
 from work import racing
 from work.failpoints import reached
 
@@ -70,9 +70,11 @@ class SmtpSession:
         self._stage = Stage("connecting", inf)
 
     def __enter__(self) -> Self:
+        # Reading the machine's certificates takes as long as ten messages.
+        context = ssl.create_default_context() if self._security else None
         try:
-            with self._conversation("connecting", seconds=settings.EMAIL_CONNECT_SECONDS) as stage:
-                self._connect(stage)
+            with self._conversation("connecting", seconds=settings.EMAIL_CONNECT_SECONDS + 1) as stage:
+                self._connect(stage, context)
         except BaseException:
             self._smtp.close()
             raise
@@ -110,7 +112,7 @@ class SmtpSession:
             self._smtp.send(content)
             reached("text sent")
             if monotonic() >= lease.hand_over_until:  # this process may have been frozen
-                raise TimeoutError("too late")
+                raise TransportError("too late", by_us=True)
             stage.begin("waiting for the reply to the message", seconds=settings.EMAIL_ANSWER_SECONDS)
             stage.unknown = True
             self._smtp.send(b".\r\n")
@@ -119,18 +121,17 @@ class SmtpSession:
             stage.unknown = not 200 <= reply[0] < 600  # what is no SMTP reply tells nothing
             self._expect("the message", reply)
 
-    def _connect(self, stage: Stage) -> None:
-        # Reading the machine's certificates takes as long as ten messages.
-        context = ssl.create_default_context() if self._security else None
+    def _connect(self, stage: Stage, context: ssl.SSLContext | None) -> None:
         sock = racing.connect(self._host, self._port, within=settings.EMAIL_CONNECT_SECONDS)
         self._smtp.sock = sock
         # The final dot is a write of its own, which would else wait for the answer to the text: 40 ms a message.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         literal = address_literal(sock)
+        notice_a_peer_that_is_gone(sock)
         stage.begin("waiting for the greeting", seconds=settings.EMAIL_COMMAND_SECONDS)
         sock.settimeout(None)  # the deadline counts
         if context is not None and self._security == "tls":
-            self._smtp.sock = context.wrap_socket(sock, server_hostname=self._host)
+            self._shake_hands(context)
         self._smtp._host = self._host  # type: ignore[attr-defined]  # the name that the certificate must bear
         self._smtp.file = None
         if not ehlo_name():
@@ -138,9 +139,8 @@ class SmtpSession:
         self._expect_of_the_server("the greeting", self._smtp.getreply())
         stage.begin("EHLO", seconds=settings.EMAIL_COMMAND_SECONDS)
         self._smtp.ehlo_or_helo_if_needed()
-        if self._security == "starttls":
-            self._smtp.starttls(context=context)
-            self._smtp.ehlo()
+        if context is not None and self._security == "starttls":
+            self._start_tls(context)
         if self._user:
             stage.begin("signing in", seconds=settings.EMAIL_COMMAND_SECONDS)
             self._smtp.login(self._user, self._password)
@@ -153,6 +153,23 @@ class SmtpSession:
                 raise TransportError(words % mail.sender.address)
             raise DeliveryError(words % mail.to[0].address, permanent=True)
 
+    def _start_tls(self, context: ssl.SSLContext) -> None:
+        """smtplib's own assigns the socket when hands have been shaken: until then nothing could break that off."""
+        if not self._smtp.has_extn("starttls"):
+            raise TransportError("the mail server does not offer STARTTLS")
+        self._expect_of_the_server("STARTTLS", self._smtp.docmd("STARTTLS"))
+        self._shake_hands(context)
+        self._smtp.helo_resp = self._smtp.ehlo_resp = None
+        self._smtp.esmtp_features.clear()
+        self._smtp.does_esmtp = False
+        self._smtp.ehlo()
+
+    def _shake_hands(self, context: ssl.SSLContext) -> None:
+        plain = cast(socket.socket, self._smtp.sock)
+        encrypted = context.wrap_socket(plain, server_hostname=self._host, do_handshake_on_connect=False)
+        self._smtp.sock, self._smtp.file = encrypted, None
+        encrypted.do_handshake()
+
     def _confirm(self, lease: Lease) -> None:
         try:
             lease.confirm()
@@ -163,7 +180,8 @@ class SmtpSession:
     def _expect_of_the_server(self, command: str, reply: tuple[int, bytes]) -> None:
         """A reply that does not depend on any message: a refusal is the transport's."""
         if not 200 <= reply[0] < 300:
-            raise TransportError(words_of(command, reply))
+            too_many = command == "the greeting" and 400 <= reply[0] < 500
+            raise TransportError(words_of(command, reply), by_reply=True, too_many=too_many)
 
     def _expect(self, command: str, reply: tuple[int, bytes], *, wanted: int = 250) -> None:
         """Turn a refusal into an error. What was begun is taken back, so the connection serves the next message."""
@@ -179,7 +197,8 @@ class SmtpSession:
         if code != CLOSING:
             self._take_back()  # one that hangs up has given its reply all the same
         if fault is not Fault.RECIPIENT:
-            raise TransportError(words, carrying=carrying)
+            too_many = wants_fewer_connections(refusal)
+            raise TransportError(words, carrying=carrying, by_reply=True, too_many=too_many)
         raise DeliveryError(words, permanent=refusal.is_permanent, from_server=True)
 
     def _take_back(self) -> None:
@@ -202,12 +221,13 @@ class SmtpSession:
                 raise
             except Exception as error:
                 is_defect = lease is not None and not stage.unknown
+                self._smtp.close()
                 if is_defect and not isinstance(error, OSError | smtplib.SMTPException):
                     raise  # of ours, with this message, before anything was handed over
-                self._smtp.close()
-                words = "no end within its time" if expired.is_set() else str(error)
+                by_us = lease is not None and monotonic() >= lease.over_at
+                words = "the lease is over" if by_us else "no end within its time" if expired.is_set() else str(error)
                 text = f"mail server {self._host}:{self._port}, {stage.doing}: {words}"
-                raise TransportError(text[:500], carrying=stage.carrying, unknown=stage.unknown) from error
+                raise TransportError(text[:500], carrying=stage.carrying, unknown=stage.unknown, by_us=by_us) from error
 
 
 def ehlo_name() -> str:
@@ -218,6 +238,14 @@ def ehlo_name() -> str:
     host = str(settings.EMAIL_EHLO_NAME or urlsplit(settings.PUBLIC_URL).hostname or "")
     is_name = "." in host.strip(".") and ":" not in host and not host.rpartition(".")[2].isdigit()
     return host if settings.EMAIL_EHLO_NAME or is_name else ""
+
+
+def notice_a_peer_that_is_gone(sock: socket.socket) -> None:
+    """A reply may be waited for for ten minutes, and one that is powered off gives none: the kernel asks each 30 s."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
 
 def address_literal(sock: socket.socket) -> str:

@@ -12,7 +12,7 @@ from attachments import scanning
 from attachments.models import Attachment, Scan
 from attachments.processing import process
 from tests.clamav import EICAR, LARGEST_STREAM, SIGNATURE
-from tests.factories import make_task, upload_file
+from tests.factories import in_hours, make_task, upload_file
 from work.breaker import trip
 from work.models import Breaker
 from work.step import clock, in_
@@ -170,7 +170,9 @@ def test_a_file_on_which_the_scanner_breaks_off_lets_others_go_first_and_then_be
 
 
 def test_that_the_scanner_knows_its_version_is_no_sign_that_it_scans(alice, scanner):
-    """It broke off while it had a file, and now there is none to try."""
+    """It broke off while it had a file, and that one waits a little before it is tried again."""
+    upload_file(make_task(alice))
+    Scan.objects.update(not_before=in_hours(1 / 60))
     for _ in range(3):
         trip(scanning.SCANNER, "it does not answer", carrying=True)
     Breaker.objects.update(open_until=clock())
@@ -178,6 +180,16 @@ def test_that_the_scanner_knows_its_version_is_no_sign_that_it_scans(alice, scan
     process()
 
     assert Breaker.objects.get(name=scanning.SCANNER).open_until is not None
+
+
+def test_while_no_file_waits_its_version_is_all_that_can_be_known(alice, scanner):
+    for _ in range(3):
+        trip(scanning.SCANNER, "it does not answer", carrying=True)
+    Breaker.objects.update(open_until=clock())
+
+    process()
+
+    assert Breaker.objects.get(name=scanning.SCANNER).open_until is None
 
 
 def test_a_lost_lease_is_noticed_and_the_verdict_is_left_to_whoever_has_it_now(alice, scanner, monkeypatch):

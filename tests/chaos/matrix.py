@@ -305,6 +305,8 @@ ROWS = [*KILLS, *CHILD_KILLS, *FREEZES, *SPECIAL]
 NOT_ON_THE_WAY = {
     "reminder sent ahead": "a person's request, in one transaction: the same as at 'task saving'",
     "reminder zone rules changed": "in manage.py prepare; a chunk is one transaction, and the next run goes on from it",
+    "delivery hurried": "one statement at the end of an outage: what it misses is due when its wait is over",
+    "delivery queued again": "in one statement, when the circuit is open already: the same as at 'transport parked'",
     "delivery retried": "a person's request, in one transaction: the same as at 'task saving'",
 }
 """Points that no row dies at, each with its reason."""

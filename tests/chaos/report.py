@@ -168,9 +168,10 @@ def of_states(rows: list[states.Outcome]) -> str:
     lines = [
         [row.row.name, f"**left out**: {row.left_out}", *[""] * 7] if row.left_out else
         [
-            row.row.name, row.row.part or "nothing", seconds_of(row.named_seconds) if row.row.part else "", row.verdict.due,
-            row.verdict.received, len(row.verdict.lost), row.verdict.repeated, len(row.verdict.doubled),
-            f"{row.told_seconds:.1f} s",
+            row.row.name, row.row.part or "nothing",
+            seconds_of(row.named_seconds) if row.row.part else "",
+            row.verdict.due, row.verdict.received, len(row.verdict.lost), row.verdict.repeated,
+            len(row.verdict.doubled), f"{row.told_seconds:.1f} s",
         ]
         for row in rows
     ]  # fmt: skip

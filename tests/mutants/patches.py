@@ -168,8 +168,8 @@ PATCHES = [
     ),
     Patch(
         "what was not begun is handed back over a new connection", "reminders/delivering.py",
-        "insist(lambda: hand_back(Delivery, rest, holder), until=lease_over)",
-        "hand_back(Delivery, rest, holder)",
+        "insist(lambda: hand_back(Delivery, rest, holder, handing_over=False), until=until)",
+        "hand_back(Delivery, rest, holder, handing_over=False)",
         f"{LOST_ANSWERS}::test_what_was_not_begun_is_handed_back",
     ),
     Patch(
@@ -388,12 +388,13 @@ PATCHES = [
     ),
     Patch(
         "a message that breaks connections bears it", "reminders/outcomes.py",
-        "is_its_own = letter.broke_at is not None and accepted_since(letter, letter.broke_at)", "is_its_own = False",
+        "is_its_own = not error.by_reply and letter.broke_at is not None and accepted_since(letter, letter.broke_at)",
+        "is_its_own = False",
         f"{DELIVERING}::test_a_message_on_which_connections_break_while_others_get_through_spends_attempts",
     ),
     Patch(
         "a dribbling server meets a total deadline", "reminders/channels/deadline.py",
-        "                    shut(current_socket())\n", "",
+        "            del self._open[expired]\n            shut(sock)\n", "            del self._open[expired]\n",
         f"{DELIVERING}::test_a_way_that_does_not_work_costs_no_attempt_and_parks_the_rest[dribbling]",
     ),
     Patch(

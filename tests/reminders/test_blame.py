@@ -109,6 +109,42 @@ def test_recipients_who_are_refused_while_others_get_through_fail_at_once_and_no
     assert Delivery.objects.filter(status="sent").count() == 6
 
 
+def test_greylisting_of_strangers_stops_nobody_else(mail_server, alice):
+    strangers = people(2 * REFUSALS)
+    for person in strangers:
+        mail_server.answers[person.email] = "450 4.2.0 Greylisted, please come back later"
+        make_delivery(make_task(person))
+    deliver_batch()
+    make_delivery(make_task(alice))
+
+    deliver_batch()
+
+    assert len(mail_server.accepted) == 1
+    assert not is_red()
+
+
+def test_a_batch_ends_with_the_refusal_that_opens_the_circuit(mail_server):
+    mail_server.answers["RCPT"] = "550 computer says no"
+    for person in people(10):
+        make_delivery(make_task(person))
+
+    counts = deliver_batch()
+
+    assert counts["handed back"] == 10 - REFUSALS
+
+
+def test_a_server_that_allows_fewer_connections_costs_nobody_an_attempt(mail_server, alice, bob):
+    mail_server.answers[alice.email] = "432 4.3.2 sender thread limit exceeded"
+    limited = make_delivery(make_task(alice))
+    for _ in range(4):
+        make_delivery(make_task(bob))
+        let_time_pass()
+        deliver_batch()
+
+    limited.refresh_from_db()
+    assert (limited.status, limited.attempts) == ("queued", 0)
+
+
 def test_many_messages_for_one_wrong_recipient_open_nothing(mail_server, alice):
     mail_server.answers[alice.email] = NOBODY
     for _ in range(2 * REFUSALS):

@@ -11,15 +11,17 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from reminders import health
+from reminders import awaiting, health
 from reminders.delivering import deliver_batch
 from reminders.models import Delivery
 from reminders.sweep import BELL
 from taskapp import services
+from tests.at_once import another_connection
 from tests.factories import in_hours, make_delivery, make_task, make_user
 from tests.mail_server import MailServer
 from tests.waiting import eventually
 from work import bell
+from work.models import Breaker
 
 
 @pytest.fixture
@@ -193,7 +195,7 @@ def test_of_one_domain_five_are_waited_for_and_the_others_put_off(alice, mail_se
         mail_server.release()
 
     assert waiting == 5
-    assert counts == [{"claimed": 7, "sent": 5, "put off": 2}]
+    assert counts == [{"claimed": 7, "put off": 2}]
     put_off = Delivery.objects.filter(status="queued").first()
     assert put_off.reason == "other messages wait for this recipient's domain"
     assert put_off.not_before > timezone.now()
@@ -240,3 +242,51 @@ def test_a_title_that_was_changed_while_the_recipient_was_looked_at_is_the_new_o
     (mail,) = mail_server.accepted
     assert mail["Subject"].endswith("As it is")
     assert steps_of(delivery) == ["claimed", "handed back", "claimed", "sent"]
+
+
+def test_a_server_that_turns_further_connections_away_is_not_asked_again_and_again(alice, mail_server, settings):
+    settings.DELIVERY_SLOW_SECONDS = 0.05
+    mail_server.most_connections = 1
+    make_delivery(make_task(alice))
+
+    with held(mail_server, "DATA", alice):
+        make_delivery(make_task(make_user("bob")))
+        counts = deliver_batch()
+        turned_away = mail_server.turned_away
+
+    assert counts == {"claimed": 1, "handed back": 1}
+    assert turned_away == 1
+    assert not Breaker.objects.exclude(open_until=None).exists()
+
+
+def test_a_row_that_somebody_locks_costs_no_other_its_lease(alice, mail_server, settings):
+    settings.DELIVERY_LEASE_SECONDS = 2
+    settings.DELIVERY_SLOW_SECONDS = 0.05
+    bob = make_user("bob")
+    locked, other = make_delivery(make_task(alice)), make_delivery(make_task(bob))
+
+    with held(mail_server, "DATA", alice, bob), another_connection() as somebody:
+        somebody.execute("SELECT 1 FROM reminders_delivery WHERE id = %s FOR UPDATE", [locked.pk])
+        first = Delivery.objects.get(pk=other.pk).lease_until
+        eventually(lambda: Delivery.objects.get(pk=other.pk).lease_until > first + timedelta(seconds=3))
+        somebody.rollback()
+
+    other.refresh_from_db()
+    assert (other.status, other.unknown_outcome) == ("sent", False)
+    assert not Breaker.objects.filter(failures__gt=0).exists()
+
+
+def test_an_attendant_that_has_died_is_replaced_and_what_it_had_is_taken_over(alice, mail_server, monkeypatch):
+    """Nothing is known that ends one; if something does, its messages must not be lost with it."""
+    monkeypatch.setattr(awaiting, "_outlive", True)
+    dead = awaiting.Attendant()
+    monkeypatch.setattr(awaiting, "_attendant", dead)  # was never started
+    make_delivery(make_task(alice))
+    mail_server.hold("DATA", alice.email)
+
+    assert deliver_batch() == {"claimed": 1}
+    eventually(lambda: awaiting.conversations())
+    mail_server.release()
+
+    eventually(lambda: Delivery.objects.get().status == "sent")
+    eventually(lambda: not awaiting.is_busy(), within=2 * awaiting.SPARE_SECONDS)

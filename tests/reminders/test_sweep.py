@@ -93,7 +93,7 @@ def test_a_sweep_without_a_broker_does_its_work_and_rings_for_nobody(alice, sett
 
 
 def test_nothing_is_rung_for_while_the_breaker_is_open(alice, broker):
-    Breaker.objects.create(name="email", open_until=in_hours(1 / 60))
+    Breaker.objects.create(name="email", open_until=in_hours(1 / 120))
     make_delivery(make_task(alice))
 
     counts = send_due_soon()

@@ -173,7 +173,7 @@ def test_it_costs_the_same_for_few_reminders_and_for_many(alice, client):
 def test_what_waits_for_a_mail_server_that_does_not_work_says_so(client, alice):
     task = make_task(alice)
     make_delivery(task)
-    Breaker.objects.create(name="email", failures=3, open_until=in_hours(1 / 60), reason="connection refused")
+    Breaker.objects.create(name="email", failures=3, open_until=in_hours(1 / 120), reason="connection refused")
 
     page = see(client, alice, task).text
 

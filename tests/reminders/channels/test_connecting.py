@@ -20,7 +20,7 @@ def silent_resolver(monkeypatch) -> Iterator[None]:
     real = socket.getaddrinfo
 
     def never(host: str, *args: object, **kwargs: object) -> object:
-        if host != "mail.example":
+        if host != "mail.example" or kwargs.get("flags") == socket.AI_NUMERICHOST:
             return real(host, *args, **kwargs)
         over.wait(60)
         return []
@@ -38,7 +38,7 @@ def test_a_resolver_that_says_nothing_costs_the_time_and_no_more(silent_resolver
     settings.EMAIL_CONNECT_SECONDS = 1
     began = monotonic()
 
-    with pytest.raises(TransportError, match="was not resolved within 1 s"):
+    with pytest.raises(TransportError, match="connecting: "):
         session_with("mail.example").__enter__()
 
     assert monotonic() - began < 10
@@ -52,7 +52,7 @@ def test_addresses_that_swallow_packets_cost_the_time_and_no_more(monkeypatch, s
         found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))] * 4
         monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
 
-        with pytest.raises(TransportError, match="did not answer within"):
+        with pytest.raises(TransportError, match="connecting: "):
             session_with("mail.example", port).__enter__()
 
     assert monotonic() - began < 10

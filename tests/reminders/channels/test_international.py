@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from email.utils import parseaddr
-from time import monotonic
 
 import pytest
 
@@ -12,6 +11,7 @@ from reminders.channels.base import DeliveryError, TransportError
 from reminders.delivering import deliver_batch
 from tests.factories import make_delivery, make_task
 from tests.letters import read_letter
+from tests.reminders.handing import Held
 from tests.smtputf8 import Server
 
 
@@ -35,7 +35,7 @@ def serve(settings) -> Iterator[Callable[..., Server]]:
 def send(*messages) -> None:
     with CHANNELS[EMAIL]().session() as session:
         for message in messages:
-            session.send(message, give_up_at=monotonic() + 10)
+            session.send(message, lease=Held())
 
 
 @pytest.mark.django_db

@@ -21,6 +21,11 @@ AT_RCPT = {
     "554 5.7.1 <a@example.org>: Recipient address rejected: Access denied": RECIPIENT,
     "550 5.7.124 sender not in the group's list of allowed senders": RECIPIENT,
     "556 5.1.10 the domain accepts no mail": RECIPIENT,
+    "550 5.1.1 <michelotti@example.com>: Recipient address rejected: User unknown": RECIPIENT,
+    "550 <ehlo@example.org> unknown": RECIPIENT,
+    "504 5.5.2 <bob>: Recipient address rejected: need fully-qualified address": RECIPIENT,
+    "501 5.1.3 Bad recipient address syntax": RECIPIENT,
+    "550 no such user, check your address book": RECIPIENT,
     # Ours.
     "504 5.5.2 <host>: Helo command rejected: need fully-qualified hostname": OURS,
     "450 4.7.1 <host>: Helo command rejected: Host not found": OURS,

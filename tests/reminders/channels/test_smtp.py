@@ -3,6 +3,7 @@
 import socket
 import ssl
 import subprocess
+import threading
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from aiosmtpd.smtp import SMTP, AuthResult
 from config.env import mail_server
 from reminders.channels.base import DeliveryError, TransportError
 from reminders.channels.smtp import SmtpSession
-from tests.mail_server import MailServer
+from tests.mail_server import BlackHole, MailServer
 from tests.reminders.handing import Held
 
 pytestmark = pytest.mark.system("openssl")
@@ -189,3 +190,31 @@ def test_a_silent_server_is_given_up_in_each_phase_after_its_time(settings, mess
         server.release()
 
     assert (given_up.value.carrying, given_up.value.unknown) == (True, False)
+
+
+@pytest.mark.parametrize("security", ["", "tls"])
+def test_a_server_that_is_silent_from_the_start_is_given_up_after_its_time(settings, security):
+    settings.EMAIL_COMMAND_SECONDS = 1
+    with BlackHole() as server, pytest.raises(TransportError, match="no end within its time"):
+        SmtpSession(**{**server.settings, "security": security}).__enter__()
+
+
+def test_a_server_that_is_silent_after_starttls_is_given_up_after_its_time(settings):
+    settings.EMAIL_COMMAND_SECONDS = 1
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rwb", buffering=0) as stream:
+            for answer in (b"220 hello", b"250-mail.example.org\r\n250 STARTTLS", b"220 go on"):
+                stream.write(answer + b"\r\n")
+                stream.readline()
+            stream.read()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    port = listener.getsockname()[1]
+    session = SmtpSession(host="127.0.0.1", port=port, security="starttls", user="", password="")
+    with listener, pytest.raises(TransportError, match="no end within its time"):
+        session.__enter__()
+    thread.join(10)
