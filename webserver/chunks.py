@@ -14,6 +14,9 @@ SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*(;.*))?", re.DOTALL)
 TRAILER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t\x20-\x7e\x80-\xff]*")
 MAX_LINE_BYTES = 4096
 MAX_TRAILER_BYTES = 8192
+MAX_EXCESS_BYTES = 16 * 1024
+"""By how much the framing of a body may exceed twice its content. Content earns no credit for
+framing that comes later."""
 
 
 class ChunkedDecoder:
@@ -26,6 +29,7 @@ class ChunkedDecoder:
         self._left = 0  # of the chunk that is being read
         self._read_line = self._size_line
         self._trailers = 0
+        self._excess = 0
 
     def decode(self, data: bytes) -> bytes:
         content = []
@@ -35,10 +39,12 @@ class ChunkedDecoder:
                 part = data[at : at + self._left]
                 content.append(part)
                 self._left -= len(part)
+                self._excess = max(0, self._excess - 2 * len(part))
                 at += len(part)
             else:
                 end = data.find(b"\n", at) + 1 or len(data)
                 self._line += data[at:end]
+                self._excess += end - at
                 at = end
                 self._check_line()
         self.rest = data[at:]
@@ -47,6 +53,8 @@ class ChunkedDecoder:
     def _check_line(self) -> None:
         if len(self._line) > MAX_LINE_BYTES:
             raise InvalidChunkSize(b"line too long")
+        if self._excess > MAX_EXCESS_BYTES:
+            raise InvalidChunkSize(b"too little content in too many chunks")
         if not self._line.endswith(b"\n"):
             return
         if not self._line.endswith(b"\r\n"):

@@ -34,6 +34,9 @@ STOPPING_IDLE_SECONDS = 2.0
 
 DISK_STEP_BYTES = 1024 * 1024
 
+ACCEPTED_AT_ONCE = 64
+"""How many connections are accepted in a row before the open ones have their turn."""
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -57,6 +60,10 @@ class BufferingWorker(Worker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Called by gunicorn in the new process; `__init__` is called in the main one."""
+        self.open_poller()
+        super().init_process()
+
+    def open_poller(self) -> None:
         self.poller = selectors.DefaultSelector()
         self.calls = PollableMethodQueue()
         self.calls.init()
@@ -66,7 +73,6 @@ class BufferingWorker(Worker):  # type: ignore[misc]
         self.connections = ConnectionTable(self.poller, most=allow_files(self.cfg.worker_connections))
         self.is_accepting = False
         self.next_tick = 0.0
-        super().init_process()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         if self.alive:
@@ -130,10 +136,18 @@ class BufferingWorker(Worker):  # type: ignore[misc]
         self.is_accepting = wanted
 
     def accept(self, listener: socket.socket) -> None:
-        if self.connections.are_full():
-            if (idle := self.connections.longest_idle()) is None:
+        """Accept what is there, up to a number. A full table has one connection replaced each turn, so that a new one
+        has a turn of its own to be read before it is replaced in its turn."""
+        for accepted in range(ACCEPTED_AT_ONCE):
+            if self.connections.are_full():
+                if accepted or (idle := self.connections.longest_idle()) is None:
+                    return
+                self.drop(idle)
+            if not self.accept_one(listener):
                 return
-            self.drop(idle)
+
+    def accept_one(self, listener: socket.socket) -> bool:
+        """Return whether there may be another."""
         try:
             sock, client = listener.accept()
         except OSError as error:
@@ -141,12 +155,13 @@ class BufferingWorker(Worker):  # type: ignore[misc]
                 self.connections.most = max(1, len(self.connections))
             elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EPROTO):
                 raise
-            return
+            return False
         now = time.monotonic()
         connection = Connection(sock, client, listener.getsockname(), now=now)
         self.connections.add(connection)
         connection.enter(Phase.IDLE, now=now, deadline=now + self.limits.head_seconds)
         self.attempt(connection, self.read)
+        return True
 
     def attempt(self, connection: Connection, step: Callable[..., None], *arguments: Any) -> None:
         """A connection that fails, by a defect of ours, ends alone."""

@@ -144,3 +144,9 @@ def test_a_response_that_is_shorter_than_it_said_ends_its_connection(server):
 def test_a_head_without_an_end_is_refused(server):
     with server.connect(b"GET / HTTP/1.1\r\n" + b"X-Long: yes\r\n" * 6000) as client:
         assert client.response().status == 431
+
+
+def test_much_framing_around_little_content_is_refused(server):
+    with server.connect(post(b"1;a\r\nx\r\n" * 3_500, CHUNKED)) as client:
+        assert client.response().status == 400
+        assert client.age < 10

@@ -2,8 +2,9 @@
 
 import random
 
+import pytest
 from gunicorn.config import Config
-from gunicorn.http.errors import NoMoreData, ParseException
+from gunicorn.http.errors import InvalidChunkSize, NoMoreData, ParseException
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader
 
@@ -51,3 +52,18 @@ def test_it_agrees_with_gunicorns_own():
         assert by_us(data, lots) == wanted, data
         agreed += wanted is not None
     assert 300 < agreed < 1_200
+
+
+@pytest.mark.parametrize("chunk", [b"1\r\nx\r\n", b"1;a\r\nx\r\n", b"0000001\r\nx\r\n", b"4;name=value\r\nfour\r\n"])
+@pytest.mark.parametrize("before", [b"", b"100000\r\n" + b"x" * 2**20 + b"\r\n"], ids=["at once", "after content"])
+def test_much_framing_around_little_content_is_refused(chunk, before):
+    """Whoever decodes it is busy with lines, and the limit on content is far away."""
+    decoder = ChunkedDecoder()
+    decoder.decode(before)
+
+    with pytest.raises(InvalidChunkSize):
+        decoder.decode(chunk * (2**16 // len(chunk)))
+
+
+def test_chunks_of_a_few_bytes_are_taken_in_any_number():
+    assert len(ChunkedDecoder().decode(b"3\r\nabc\r\n" * 20_000)) == 60_000
