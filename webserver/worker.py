@@ -72,6 +72,10 @@ class BufferingWorker(Worker):  # type: ignore[misc]
         self.spool = Spool(self.limits.spool_bytes)
         self.connections = ConnectionTable(self.poller, most=allow_files(self.cfg.worker_connections))
         self.is_accepting = False
+        self.cannot_accept = False
+        """The system has refused to accept a connection since the last tick."""
+        self.has_failed_to_accept = False
+        """That was logged, and clients have waited to be accepted since."""
         self.next_tick = 0.0
 
     def handle_exit(self, sig: int, frame: Any) -> None:
@@ -87,8 +91,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]
     def run(self) -> None:
         self.poller.register(self.calls.fileno(), selectors.EVENT_READ, self.calls.run_callbacks)
         while self.alive and self.ppid == os.getppid():
-            self.set_accepting(self.connections.have_room())
-            self.turn()
+            self.serve_turn()
         self.set_accepting(False)
         for listener in self.sockets:  # once nobody else has them open either, clients are refused, and need not wait
             listener.close()
@@ -111,6 +114,10 @@ class BufferingWorker(Worker):  # type: ignore[misc]
         for connection in self.connections.waiting():
             self.drop(connection)
 
+    def serve_turn(self) -> None:
+        self.set_accepting(not self.cannot_accept and self.connections.have_room())
+        self.turn()
+
     def turn(self) -> None:
         for key, _ in self.poller.select(max(0.0, min(TICK_SECONDS, self.next_tick - time.monotonic()))):
             key.data(key.fileobj)
@@ -118,6 +125,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]
         if now >= self.next_tick:
             self.next_tick = now + (TICK_SECONDS if self.alive else TICK_SECONDS / 10)
             self.notify()
+            self.cannot_accept = False
             for connection in self.connections.waiting():
                 if connection.deadline <= now:
                     self.attempt(connection, self.end_wait)
@@ -147,14 +155,17 @@ class BufferingWorker(Worker):  # type: ignore[misc]
                 return
 
     def accept_one(self, listener: socket.socket) -> bool:
-        """Return whether there may be another."""
+        """Return whether there may be another. Whatever accept(2) answers concerns the connection that is lost, or the
+        system, and ends by itself: it is tried again at the next tick."""
+        if self.cannot_accept:  # on another listener, in this turn
+            return False
         try:
             sock, client = listener.accept()
         except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE):
-                self.connections.most = max(1, len(self.connections))
-            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EPROTO):
-                raise
+            if error.errno == errno.EAGAIN:
+                self.has_failed_to_accept = False
+            elif error.errno not in (errno.ECONNABORTED, errno.EPROTO):
+                self.stop_accepting(error)
             return False
         now = time.monotonic()
         connection = Connection(sock, client, listener.getsockname(), now=now)
@@ -162,6 +173,16 @@ class BufferingWorker(Worker):  # type: ignore[misc]
         connection.enter(Phase.IDLE, now=now, deadline=now + self.limits.head_seconds)
         self.attempt(connection, self.read)
         return True
+
+    def stop_accepting(self, error: OSError) -> None:
+        """Until the next tick. Only where this process has used up its own descriptors does closing a connection give
+        one back for the next."""
+        if not self.has_failed_to_accept:
+            self.log.warning("Cannot accept connections: %s", error)
+        self.has_failed_to_accept = self.cannot_accept = True
+        self.set_accepting(False)
+        if error.errno == errno.EMFILE and (idle := self.connections.longest_idle()) is not None:
+            self.drop(idle)
 
     def attempt(self, connection: Connection, step: Callable[..., None], *arguments: Any) -> None:
         """A connection that fails, by a defect of ours, ends alone."""

@@ -965,6 +965,12 @@ PATCHES = [
         f"{WEBSERVER}/test_chunks.py::test_it_agrees_with_gunicorns_own",
     ),
     Patch(
+        "a process without descriptors waits for a tick", "webserver/worker.py",
+        "self.has_failed_to_accept = self.cannot_accept = True", "self.has_failed_to_accept = True",
+        f"{WEBSERVER}/test_accepting.py"
+        "::test_a_system_that_refuses_connections_is_asked_again_at_the_next_tick[EMFILE]",
+    ),
+    Patch(
         "framing around little content is bounded", "webserver/chunks.py",
         "if self._excess > MAX_EXCESS_BYTES:", "if False:",
         f"{WEBSERVER}/test_bodies.py::test_much_framing_around_little_content_is_refused",

@@ -1,5 +1,7 @@
 """The poller accepts connections, and nothing that accept(2) answers ends it."""
 
+import errno
+import math
 import os
 import socket
 from contextlib import ExitStack, closing
@@ -9,15 +11,24 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from tests.webserver.application import Worker
+from webserver import worker as module
 from webserver.worker import ACCEPTED_AT_ONCE
+
+REFUSALS = [
+    errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPERM, errno.EINVAL, errno.ENETDOWN,
+    errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET, errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH,
+    errno.ETIMEDOUT,
+]  # fmt: skip
 
 
 class Listener(socket.socket):
     """Answers accept(2) with `error` as long as there is one."""
 
     error = 0
+    asked = 0
 
     def accept(self):
+        self.asked += 1
         if self.error:
             raise OSError(self.error, os.strerror(self.error))
         return super().accept()
@@ -37,7 +48,6 @@ def worker(listener):
     config = Config()
     worker = Worker(1, os.getppid(), [listener], None, 30, config, Logger(config))
     worker.open_poller()
-    worker.set_accepting(True)
     with closing(worker.poller), closing(worker.calls), closing(worker.tmp):
         yield worker
         for connection in worker.connections.waiting():
@@ -56,7 +66,51 @@ def test_a_turn_accepts_many_connections_and_leaves_the_others_to_the_next(worke
         for _ in range(ACCEPTED_AT_ONCE + 10):
             connect(stack, listener)
 
-        worker.turn()
+        worker.serve_turn()
         assert len(worker.connections) == ACCEPTED_AT_ONCE
-        worker.turn()
+        worker.serve_turn()
         assert len(worker.connections) == ACCEPTED_AT_ONCE + 10
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=errno.errorcode.get)
+def test_a_system_that_refuses_connections_is_asked_again_at_the_next_tick(
+    worker, listener, error, monkeypatch, caplog
+):  # fmt: skip
+    """Other connections stay, but for one a tick that gives its descriptor back where this process has none left."""
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.05)
+    dropped = error == errno.EMFILE
+    with ExitStack() as stack:
+        for _ in range(5):
+            connect(stack, listener)
+        worker.serve_turn()
+        most = worker.connections.most
+        listener.error, listener.asked = error, 0
+        connect(stack, listener)
+
+        for tick in (1, 2):
+            worker.next_tick = math.inf
+            for _ in range(3):
+                worker.serve_turn()
+            assert listener.asked == tick
+            assert len(worker.connections) == 5 - tick * dropped
+            worker.next_tick = 0.0
+            worker.serve_turn()
+        assert worker.connections.most == most
+        assert sum("Cannot accept connections" in message for message in caplog.messages) == 1
+
+        listener.error = 0
+        worker.serve_turn()
+        assert len(worker.connections) == 6 - 2 * dropped
+
+
+@pytest.mark.parametrize("error", [errno.EAGAIN, errno.ECONNABORTED, errno.EPROTO], ids=errno.errorcode.get)
+def test_a_connection_that_is_gone_before_it_is_accepted_delays_no_other(worker, listener, error):
+    with ExitStack() as stack:
+        connect(stack, listener)
+        listener.error = error
+        worker.serve_turn()
+        assert len(worker.connections) == 0
+
+        listener.error = 0
+        worker.serve_turn()
+        assert len(worker.connections) == 1

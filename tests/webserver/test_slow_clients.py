@@ -141,11 +141,11 @@ def test_more_half_requests_than_there_is_room_for_hold_up_nobody(hasty):
 
 
 def test_a_process_that_may_open_few_files_serves_all_the_same(directory):
-    with Server(directory) as server:
+    with Server(directory, HEAD_SECONDS="1") as server:
         (worker,) = [int(pid) for pid in children(server.process.pid)]
         resource.prlimit(worker, resource.RLIMIT_NOFILE, (64, 64))
         with ExitStack() as stack:
-            for _ in range(100):
+            for _ in range(60):
                 stack.enter_context(server.connect(b"GET / HTT"))
 
             assert server.ask(GET).status == 200
