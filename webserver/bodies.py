@@ -1,5 +1,6 @@
 """The body of a request, collected as it arrives: in memory, and on the disk from MEMORY_BODY_BYTES on."""
 
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from threading import Lock
 
@@ -80,6 +81,10 @@ class Body:
             raise NoRoomError from error
 
     def close(self) -> None:
-        self.file.close()
-        self._spool.give_back(self._taken)
-        self._taken = 0
+        """Never fails: closing the file writes what is buffered, and nobody needs that any more."""
+        try:
+            with suppress(OSError):
+                self.file.close()
+        finally:
+            self._spool.give_back(self._taken)
+            self._taken = 0

@@ -67,6 +67,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]
         self.poller = selectors.DefaultSelector()
         self.calls = PollableMethodQueue()
         self.calls.init()
+        self.poller.register(self.calls.fileno(), selectors.EVENT_READ, self.calls.run_callbacks)
         self.threads = ThreadPoolExecutor(self.cfg.threads, thread_name_prefix="request")
         self.disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self.spool = Spool(self.limits.spool_bytes)
@@ -89,7 +90,6 @@ class BufferingWorker(Worker):  # type: ignore[misc]
         super().handle_quit(sig, frame)
 
     def run(self) -> None:
-        self.poller.register(self.calls.fileno(), selectors.EVENT_READ, self.calls.run_callbacks)
         while self.alive and self.ppid == os.getppid():
             self.serve_turn()
         self.set_accepting(False)
@@ -112,7 +112,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]
         while self.connections and time.monotonic() < now + self.cfg.graceful_timeout:
             self.turn()
         for connection in self.connections.waiting():
-            self.drop(connection)
+            self.guarded(self.drop, connection)
 
     def serve_turn(self) -> None:
         self.set_accepting(not self.cannot_accept and self.connections.have_room())
@@ -120,7 +120,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]
 
     def turn(self) -> None:
         for key, _ in self.poller.select(max(0.0, min(TICK_SECONDS, self.next_tick - time.monotonic()))):
-            key.data(key.fileobj)
+            self.guarded(key.data, key.fileobj)
         now = time.monotonic()
         if now >= self.next_tick:
             self.next_tick = now + (TICK_SECONDS if self.alive else TICK_SECONDS / 10)
@@ -128,7 +128,14 @@ class BufferingWorker(Worker):  # type: ignore[misc]
             self.cannot_accept = False
             for connection in self.connections.waiting():
                 if connection.deadline <= now:
-                    self.attempt(connection, self.end_wait)
+                    self.guarded(self.attempt, connection, self.end_wait)
+
+    def guarded(self, step: Callable[..., None], *arguments: Any) -> None:
+        """A defect of ours ends neither the process nor the others of its turn."""
+        try:
+            step(*arguments)
+        except Exception:
+            self.log.exception("A step of the poller failed")
 
     # --- Connections come and go -----------------------------------------------------------------------------------
 
@@ -343,7 +350,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]
     ) -> None:  # fmt: skip
         """Have `work` done by a thread, and go on with `then` here."""
         future = pool.submit(work, connection)
-        future.add_done_callback(lambda done: self.calls.defer(self.go_on, connection, done, then))
+        future.add_done_callback(lambda done: self.calls.defer(self.guarded, self.go_on, connection, done, then))
 
     def go_on(self, connection: Connection, done: "Future[T]", then: Callable[[Connection, T], None]) -> None:
         if error := done.exception():

@@ -122,6 +122,12 @@ class Client:
         return time.monotonic() - self.opened_at
 
 
+def children(pid: int) -> list[str]:
+    """The processes that it has begun."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return file.read().split()
+
+
 def chunked(*parts: bytes) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (*parts, b""))
 

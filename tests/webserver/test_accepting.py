@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+import selectors
 import socket
 from contextlib import ExitStack, closing
 
@@ -101,6 +102,21 @@ def test_a_system_that_refuses_connections_is_asked_again_at_the_next_tick(
         listener.error = 0
         worker.serve_turn()
         assert len(worker.connections) == 6 - 2 * dropped
+
+
+def test_a_step_that_fails_by_a_defect_ends_neither_the_turn_nor_the_process(worker, listener, caplog):
+    def fail(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    defective, other = socket.socketpair()
+    with ExitStack() as stack, defective, other:
+        worker.poller.register(defective, selectors.EVENT_WRITE, fail)
+        connect(stack, listener)
+        worker.serve_turn()
+        worker.poller.unregister(defective)
+
+        assert len(worker.connections) == 1
+        assert "A step of the poller failed" in caplog.messages
 
 
 @pytest.mark.parametrize("error", [errno.EAGAIN, errno.ECONNABORTED, errno.EPROTO], ids=errno.errorcode.get)

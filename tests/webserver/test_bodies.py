@@ -1,12 +1,13 @@
 """Bodies in every spelling reach the application whole, or not at all."""
 
 import random
+import resource
 
 import pytest
 
 from tests.waiting import eventually
 from tests.webserver.application import MOST
-from tests.webserver.clients import GET, chunked, post
+from tests.webserver.clients import GET, Server, children, chunked, post
 
 TEXT = b"What there is to do, in a sentence or two."
 CHUNKED = "Transfer-Encoding: chunked"
@@ -134,6 +135,34 @@ def test_without_room_on_the_disk_short_bodies_are_taken_and_long_ones_refused_w
         other.send(b"x" * 10_000)
         assert other.response().status == 200
     eventually(lambda: hasty.ask(long).status == 200)
+
+
+def test_a_body_that_cannot_be_written_when_it_is_closed_costs_its_request_alone(directory):
+    """Its last bytes are in a buffer, which closing the file writes. A limit on the size of files fails writes as a
+    full disk does. There is room for one connection, so the next one closes it."""
+    long = post(b"x" * 200_000, "Content-Length: 200000")
+    with Server(directory, SPOOL_BYTES="300000", CONNECTIONS="1") as server:
+        (worker,) = [int(pid) for pid in children(server.process.pid)]
+        for _ in range(5):
+            with server.connect(long[:100_000]) as client:
+                eventually(lambda client=client: has_received_all(server, client), every=0.01)
+                client.send(b"x" * 100)
+                eventually(lambda client=client: has_received_all(server, client), every=0.01)
+                unlimited = resource.prlimit(worker, resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+                assert server.ask(GET).status == 200
+                resource.prlimit(worker, resource.RLIMIT_FSIZE, unlimited)
+
+        assert server.ask(long).status == 200
+        assert children(server.process.pid) == [str(worker)]
+        assert "Traceback" not in server.log.read_text()
+
+
+def has_received_all(server, client) -> bool:
+    ports = f":{server.port:04X}", f":{client.socket.getsockname()[1]:04X}"
+    with open("/proc/net/tcp") as file:
+        lines = [line.split() for line in file]
+    (queues,) = [line[4] for line in lines if line[1].endswith(ports[0]) and line[2].endswith(ports[1])]
+    return queues.endswith(":00000000")
 
 
 def test_a_response_that_is_shorter_than_it_said_ends_its_connection(server):

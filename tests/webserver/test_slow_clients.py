@@ -11,7 +11,7 @@ import pytest
 
 from tests.waiting import eventually
 from tests.webserver.application import MOST, PART, PARTS
-from tests.webserver.clients import GET, Client, Server, chunked, post
+from tests.webserver.clients import GET, Client, Server, children, chunked, post
 
 MANY = 500
 PROMPT = 5
@@ -185,11 +185,6 @@ def test_whatever_clients_do_leaves_nothing_behind(directory):
         assert server.ask(GET).status == 200
         assert "A connection failed" not in server.log.read_text()
         assert "Traceback" not in server.log.read_text()
-
-
-def children(pid: int) -> list[str]:
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return file.read().split()
 
 
 def test_a_stop_waits_for_what_is_being_done_and_not_for_who_is_slow(directory):
