@@ -13,7 +13,13 @@ from typing import Any, ClassVar, TypeVar
 
 from gunicorn import util
 from gunicorn.http.body import ChunkedReader
-from gunicorn.http.errors import InvalidRequestLine, LimitRequestHeaders, NoMoreData, ParseException
+from gunicorn.http.errors import (
+    InvalidRequestLine,
+    LimitRequestHeaders,
+    NoMoreData,
+    ParseException,
+    UnsupportedTransferCoding,
+)
 from gunicorn.http.message import Request
 from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import PollableMethodQueue
@@ -277,6 +283,10 @@ class BufferingWorker(Worker):  # type: ignore[misc]
 
     def begin_body(self, connection: Connection, request: Request, now: float) -> None:
         reader = request.body.reader
+        for name, value in request.headers:
+            if name == "TRANSFER-ENCODING" and value.lower() != "chunked":  # nobody here would decode the rest
+                self.refuse(connection, request, UnsupportedTransferCoding(value))
+                return
         length = None if isinstance(reader, ChunkedReader) else reader.length
         if length == 0:
             self.start(connection)
