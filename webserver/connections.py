@@ -43,6 +43,10 @@ class Received(Unreader):  # type: ignore[misc]
         return b""
 
 
+class ClientGoneError(Exception):
+    """Its client takes no more of a response. No OSError: the application has those of its own."""
+
+
 class Outgoing:
     """What gunicorn's Response takes for a socket: keeps what is written until `flush` sends it, and never waits."""
 
@@ -57,12 +61,14 @@ class Outgoing:
     send = sendall
 
     def flush(self) -> bool:
-        """Send what the socket takes; whether that was all. OSError if the client is gone."""
+        """Send what the socket takes; whether that was all."""
         while self._parts:
             try:
                 sent = self._socket.sendmsg(self._parts)
             except BlockingIOError:
                 return False
+            except OSError as error:
+                raise ClientGoneError from error
             while sent:
                 part = self._parts.popleft()
                 if sent < len(part):

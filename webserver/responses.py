@@ -1,6 +1,5 @@
 """A request's way through the application, as a generator that can be left while the client does not read."""
 
-import errno
 import io
 from collections.abc import Generator
 from datetime import datetime
@@ -8,14 +7,13 @@ from typing import Any
 
 from gunicorn.http import wsgi
 
-from webserver.connections import Connection, Outgoing
+from webserver.connections import ClientGoneError, Connection, Outgoing
 
 REFUSED_WITH = "webserver.refused_with"
 """In the WSGI environment: the status that the application has to answer with, since the body was not read to its
 end."""
 
 FILE_STEP_BYTES = 64 * 1024
-CLIENT_IS_GONE = {errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ETIMEDOUT}
 
 
 class FileParts(wsgi.FileWrapper):  # type: ignore[misc]
@@ -39,9 +37,8 @@ def respond(worker: Any, connection: Connection) -> Generator[None, None, None]:
             response.force_close()
         yield from written(worker, connection, outgoing, response, environ)
         connection.keeps_alive = not response.should_close() and is_whole(response)
-    except OSError as error:
-        if error.errno not in CLIENT_IS_GONE:
-            worker.log.exception("Socket error processing request.")
+    except ClientGoneError:
+        pass
     except Exception as error:
         if response is not None and response.headers_sent:
             worker.log.exception("Error handling request")
@@ -59,6 +56,8 @@ def written(
             response.write(part)
             while not outgoing.flush():
                 yield
+            if response._omits_body:  # the answer to HEAD, 204 or 304: the head is all of it
+                break
         response.close()
         while not outgoing.flush():
             yield

@@ -3,6 +3,7 @@
 What it does is in the path. Its limits come from the environment.
 """
 
+import errno
 import json
 import os
 import threading
@@ -65,6 +66,16 @@ def large() -> Iterator[bytes]:
         bound.reset(token)
 
 
+def first_part_only() -> Iterator[bytes]:
+    yield PART
+    raise AssertionError("nobody wants the rest")
+
+
+def upstream_goes() -> Iterator[bytes]:
+    yield PART
+    raise ConnectionResetError(errno.ECONNRESET, "the upstream of the application")
+
+
 def application(environ: dict[str, Any], start_response: Any) -> Any:
     path = environ["PATH_INFO"]
     if refused := environ.get(REFUSED_WITH):
@@ -76,6 +87,14 @@ def application(environ: dict[str, Any], start_response: Any) -> Any:
     if path == "/large-in-chunks":
         start_response("200 OK", [])
         return large()
+    if path == "/first-part-only":
+        start_response("200 OK", [("Content-Length", str(len(PART) * PARTS))])
+        return Closed(first_part_only(), Path(os.environ["CLOSED"]))
+    if path == "/upstream-is-gone":
+        raise OSError(int(environ["QUERY_STRING"]), "the upstream of the application")
+    if path == "/upstream-goes":
+        start_response("200 OK", [("Content-Length", str(len(PART) * PARTS))])
+        return upstream_goes()
     if path == "/too-short":
         start_response("200 OK", [("Content-Length", "10")])
         return [b"short"]
