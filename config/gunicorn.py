@@ -23,6 +23,7 @@ class Worker(BufferingWorker):
         body_bytes_per_second=settings.WEB_BODY_BYTES_PER_SECOND,
         stall_seconds=settings.WEB_STALL_SECONDS,
         spool_bytes=max(256 * 2**20, 4 * settings.MAX_UPLOAD_BYTES),
+        unread_bytes=64 * 2**20,  # a Raspberry Pi has 1 GB, for PostgreSQL and workers as well
     )
 
     def body_limit(self, request: Any) -> int:

@@ -60,6 +60,11 @@ class Outgoing:
 
     send = sendall
 
+    @property
+    def held_bytes(self) -> int:
+        """The memory that unsent parts take: a part is freed when all of it is sent."""
+        return sum(memoryview(part.obj).nbytes for part in self._parts)
+
     def flush(self) -> bool:
         """Send what the socket takes; whether that was all."""
         while self._parts:
@@ -94,6 +99,7 @@ class Connection:
         self.refused_with = 0
         """The status with which the application shall refuse a request whose body was not read to its end."""
         self.response: Generator[None, None, None] | None = None
+        self.outgoing = Outgoing(sock)
         self.keeps_alive = False
         self.context: Context | None = None
         self._scanned = 0
@@ -130,6 +136,7 @@ class Connection:
             self.body.close()
         self.request = self.body = self.response = self.context = None
         self.refused_with = 0
+        self.outgoing = Outgoing(self.socket)
 
     def close(self) -> None:
         with suppress(OSError):

@@ -23,6 +23,8 @@ class Limits:
     """How long a client may read nothing of a response that waits for it."""
     spool_bytes: int
     """What the bodies of one process may take on the disk at a time."""
+    unread_bytes: int
+    """What the responses that wait for their clients may take in the memory of one process, beside the newest one."""
 
     def body_deadline(self, started_at: float, received: int) -> float:
         return started_at + self.body_seconds + received / self.body_bytes_per_second

@@ -27,7 +27,7 @@ def respond(worker: Any, connection: Connection) -> Generator[None, None, None]:
     """Call the application and send its response. Yields whenever the client has to read before more can be sent. Any
     thread may resume it, one at a time, in the context in which it began. Sets `connection.keeps_alive`."""
     assert connection.request is not None  # noqa: S101 (its head was parsed)
-    outgoing = Outgoing(connection.socket)
+    outgoing = connection.outgoing
     response = None
     try:
         connection.request._expected_100_continue = False  # the poller has answered that

@@ -5,7 +5,7 @@ import selectors
 from collections.abc import Callable
 from typing import Any
 
-from webserver.connections import Connection
+from webserver.connections import Connection, Phase
 
 SPARE_FILES = 100
 """File descriptors that are for neither connections nor their bodies."""
@@ -44,6 +44,18 @@ class ConnectionTable:
     def longest_idle(self) -> Connection | None:
         """The one to close for another: idle ones first, and of them the one that has been so for longest."""
         return min(self.waiting(), key=lambda connection: (connection.phase, connection.since), default=None)
+
+    def unread_for_longest(self, most_bytes: int, *, beside: Connection) -> list[Connection]:
+        """The responses to end, so that those that are left hold no more than `most_bytes`, `beside` not counted."""
+        sending = [other for other in self.waiting() if other.phase == Phase.SENDING and other is not beside]
+        excess = sum(connection.outgoing.held_bytes for connection in sending) - most_bytes
+        ended: list[Connection] = []
+        for connection in sorted(sending, key=lambda connection: connection.since) if excess > 0 else []:
+            if excess <= 0:
+                break
+            excess -= connection.outgoing.held_bytes
+            ended.append(connection)
+        return ended
 
     def wait_for(self, connection: Connection, events: int, callback: Callable[[Any], None]) -> None:
         if not connection.is_polled:

@@ -386,6 +386,9 @@ class BufferingWorker(Worker):  # type: ignore[misc]
         if not has_ended:
             connection.enter(Phase.SENDING, now=now, deadline=now + self.limits.stall_seconds)
             self.wait_for(connection, selectors.EVENT_WRITE)
+            for other in self.connections.unread_for_longest(self.limits.unread_bytes, beside=connection):
+                self.log.warning("Ended a response that its client does not read, for want of memory")
+                self.drop(other)
         elif connection.keeps_alive:
             connection.forget_request()
             seconds = self.cfg.keepalive if self.alive else STOPPING_IDLE_SECONDS

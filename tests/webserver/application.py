@@ -31,6 +31,7 @@ class Worker(BufferingWorker):
         body_bytes_per_second=50_000,
         stall_seconds=float(os.environ.get("STALL_SECONDS", "60")),
         spool_bytes=int(os.environ.get("SPOOL_BYTES", str(2**26))),
+        unread_bytes=int(os.environ.get("UNREAD_BYTES", str(2**26))),
     )
 
     def body_limit(self, request: Any) -> int:
@@ -95,6 +96,9 @@ def application(environ: dict[str, Any], start_response: Any) -> Any:
     if path == "/upstream-goes":
         start_response("200 OK", [("Content-Length", str(len(PART) * PARTS))])
         return upstream_goes()
+    if path == "/large-at-once":
+        start_response("200 OK", [("Content-Length", str(len(PART) * PARTS))])
+        return [PART * PARTS]
     if path == "/too-short":
         start_response("200 OK", [("Content-Length", "10")])
         return [b"short"]

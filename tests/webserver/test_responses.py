@@ -1,6 +1,7 @@
 """What the application answers reaches the client, or the log."""
 
 import errno
+from contextlib import ExitStack
 
 import pytest
 
@@ -51,3 +52,18 @@ def test_a_client_that_is_gone_is_no_failure(directory):
 
         assert eventually(server.closed.exists)
         assert "Traceback" not in server.log.read_text()
+
+
+def test_responses_that_nobody_reads_have_a_bound_in_memory(directory):
+    """Five of 10 MB where there is room for three: those that have waited for longest are ended, and nobody else."""
+    request = b"GET /large-at-once HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with Server(directory, UNREAD_BYTES=str(2 * len(PART) * PARTS)) as server, ExitStack() as stack:
+        clients = []
+        for _ in range(5):
+            clients.append(stack.enter_context(server.connect(request, receive_buffer=4096)))
+            assert clients[-1].file.read(12) == b"HTTP/1.1 200"
+        assert server.ask(GET).status == 200
+        eventually(lambda: server.log.read_text().count("for want of memory") == 2, within=5)
+
+        wholes = [client.rest().endswith(PART * PARTS) for client in clients]
+        assert wholes == [False, False, True, True, True]
