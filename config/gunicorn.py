@@ -39,7 +39,10 @@ threads = settings.WEB_THREADS
 timeout = 30
 graceful_timeout = 15
 keepalive = 75
-max_requests = 100_000  # a leak in a library stays bounded; an only process is away for most of a second
+# A leak in a library stays bounded. The next process begins when this one has ended. An only one is away for most of a
+# second, two more where a client does not read, and `graceful_timeout` at most, where a client reads or sends slowly or
+# a request takes that long.
+max_requests = 100_000
 max_requests_jitter = 10_000
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 (gunicorn's heartbeat, not data)
 control_socket_disable = True  # it wants a home directory, which a container may not have

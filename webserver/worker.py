@@ -1,6 +1,7 @@
 """The poller: the main thread of a worker process. It never waits for a client, a disk or the application."""
 
 import errno
+import math
 import os
 import selectors
 import socket
@@ -40,6 +41,9 @@ STOPPING_IDLE_SECONDS = 2.0
 
 DISK_STEP_BYTES = 1024 * 1024
 
+RECYCLED_STALL_SECONDS = 2.0
+"""How long a client may read nothing when its process is recycled: the next process begins after that."""
+
 ACCEPTED_AT_ONCE = 64
 """How many connections are accepted in a row before the open ones have their turn."""
 
@@ -78,6 +82,8 @@ class BufferingWorker(Worker):  # type: ignore[misc]
         self.disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self.spool = Spool(self.limits.spool_bytes)
         self.connections = ConnectionTable(self.poller, most=allow_files(self.cfg.worker_connections))
+        self.is_recycled = False
+        """It ends by `max_requests`, and not because it was told to."""
         self.is_accepting = False
         self.cannot_accept = False
         """The system has refused to accept a connection since the last tick."""
@@ -114,6 +120,8 @@ class BufferingWorker(Worker):  # type: ignore[misc]
         for connection in self.connections.waiting():
             if connection.phase <= Phase.HEAD:
                 connection.deadline = min(connection.deadline, now + STOPPING_IDLE_SECONDS)
+            elif connection.phase == Phase.SENDING:
+                connection.deadline = min(connection.deadline, now + self.stall_seconds())
         self.next_tick = 0.0
         while self.connections and time.monotonic() < now + self.cfg.graceful_timeout:
             self.turn()
@@ -384,7 +392,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]
     def advanced(self, connection: Connection, has_ended: bool) -> None:
         now = time.monotonic()
         if not has_ended:
-            connection.enter(Phase.SENDING, now=now, deadline=now + self.limits.stall_seconds)
+            connection.enter(Phase.SENDING, now=now, deadline=now + self.stall_seconds())
             self.wait_for(connection, selectors.EVENT_WRITE)
             for other in self.connections.unread_for_longest(self.limits.unread_bytes, beside=connection):
                 self.log.warning("Ended a response that its client does not read, for want of memory")
@@ -405,8 +413,12 @@ class BufferingWorker(Worker):  # type: ignore[misc]
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
+            self.is_recycled = True
             self.alive = False
         return bool(self.alive)
+
+    def stall_seconds(self) -> float:
+        return min(self.limits.stall_seconds, RECYCLED_STALL_SECONDS if self.is_recycled else math.inf)
 
 
 def advance(connection: Connection) -> bool:

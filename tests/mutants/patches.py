@@ -994,6 +994,12 @@ PATCHES = [
         f"{WEBSERVER}/test_responses.py::test_responses_that_nobody_reads_have_a_bound_in_memory",
     ),
     Patch(
+        "a recycled process waits for no reader", "webserver/worker.py",
+        "            self.is_recycled = True\n", "",
+        f"{WEBSERVER}/test_slow_clients.py"
+        "::test_a_process_that_is_recycled_does_not_wait_for_who_does_not_read",
+    ),
+    Patch(
         "framing around little content is bounded", "webserver/chunks.py",
         "if self._excess > MAX_EXCESS_BYTES:", "if False:",
         f"{WEBSERVER}/test_bodies.py::test_much_framing_around_little_content_is_refused",

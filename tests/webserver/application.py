@@ -40,6 +40,7 @@ class Worker(BufferingWorker):
 
 worker_class = Worker
 worker_connections = int(os.environ.get("CONNECTIONS", "1000"))
+max_requests = int(os.environ.get("MAX_REQUESTS", "0"))
 threads = 4
 keepalive = 75
 graceful_timeout = 15

@@ -187,6 +187,21 @@ def test_whatever_clients_do_leaves_nothing_behind(directory):
         assert "Traceback" not in server.log.read_text()
 
 
+def test_a_process_that_is_recycled_does_not_wait_for_who_does_not_read(directory):
+    """An only process is away until then: `graceful_timeout` would be 15 s."""
+    with Server(directory, MAX_REQUESTS="10") as server, ExitStack() as stack:
+        (worker,) = children(server.process.pid)
+        request = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
+        for _ in range(3):
+            unread = stack.enter_context(server.connect(request, receive_buffer=4096))
+            assert unread.file.read(12) == b"HTTP/1.1 200"
+        while "Autorestarting" not in server.log.read_text():
+            assert server.ask(GET).status == 200
+
+        eventually(lambda: children(server.process.pid) not in ([], [worker]), within=10)
+        assert server.ask(GET).status == 200
+
+
 def test_a_stop_waits_for_what_is_being_done_and_not_for_who_is_slow(directory):
     with Server(directory) as server, ExitStack() as stack:
         at_work = stack.enter_context(server.connect(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n"))
