@@ -3,11 +3,15 @@
 A host that is powered off says nothing, not even that it is away, and so does a resolver. Tried one after the other,
 each costs the whole timeout. Here the next place is tried as soon as one has failed or has said nothing for
 HEAD_START_SECONDS, beside those that are still being tried; the first that opens wins (RFC 8305 does so for addresses
-of a name). Each opening has a thread, since neither libpq nor the resolver can be called off.
+of a name). Each opening has a thread, since neither libpq nor the resolver can be called off. libpq has a timeout, the
+resolver none of ours: a name has one thread at a time, and whoever asks for it meanwhile waits for the same answer.
 """
 
+import errno
+import os
 import socket
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -81,8 +85,8 @@ class Race(Generic[Opened]):
     def _begin(self, place: int) -> None:
         try:
             Thread(target=self._open, args=[place], name="opening", daemon=True).start()
-        except RuntimeError:  # no more threads are to be had, as at the end of the interpreter
-            self._open(place)
+        except RuntimeError as error:  # not opened in this thread: that would take as long as the place is silent
+            self.outcomes.put(Outcome(place, None, no_thread(error)))
 
     def _open(self, place: int) -> None:
         try:
@@ -109,15 +113,57 @@ class Race(Generic[Opened]):
 AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
 
+Name = tuple[str, int]
+Answer = Future[list[AddressInfo]]
+
+_asked: dict[Name, Answer] = {}
+"""What the resolver was asked and has not answered."""
+
+os.register_at_fork(after_in_child=_asked.clear)  # the threads are the parent's
+
+
 def addresses_of(host: str, port: int, *, within: float) -> list[AddressInfo]:
     """What getaddrinfo says for TCP. Raises its OSError, or TimeoutError when the resolver says nothing."""
     with suppress(OSError):
         return getaddrinfo(host, port, flags=socket.AI_NUMERICHOST)  # no resolver is asked, so no thread is needed
-    race = Race([partial(getaddrinfo, host, port)], late=forget)
     try:
-        return race.run(within=within)[1]
-    except NobodyOpenedError as nobody:
-        raise nobody.telling(f"the name {host} was not resolved within {within:g} s") from None
+        return ask((host, port)).result(timeout=max(within, 0.0))
+    except TimeoutError:
+        raise TimeoutError(f"the name {host} was not resolved within {within:g} s") from None
+
+
+def is_asked(host: str, port: int) -> bool:
+    """Whether the resolver was asked for that name and has not answered."""
+    return (host, port) in _asked
+
+
+def ask(name: Name) -> Answer:
+    """The answer to come. A name that was asked for and not answered is not asked for again."""
+    new: Answer = Future()
+    answer = _asked.setdefault(name, new)  # one step, so of two threads one asks
+    if answer is new:
+        try:
+            Thread(target=resolve, args=[name, new], name="resolving", daemon=True).start()
+        except RuntimeError as error:
+            del _asked[name]
+            new.set_exception(no_thread(error))
+    return answer
+
+
+def resolve(name: Name, answer: Answer) -> None:
+    try:
+        found = getaddrinfo(*name)
+    except Exception as error:
+        del _asked[name]
+        answer.set_exception(error)
+    else:
+        del _asked[name]
+        answer.set_result(found)
+
+
+def no_thread(error: RuntimeError) -> OSError:
+    """That no thread can be started is a state of the machine, as that it has no memory left."""
+    return OSError(errno.EAGAIN, str(error))
 
 
 def getaddrinfo(host: str, port: int, *, flags: int = 0) -> list[AddressInfo]:
@@ -157,7 +203,3 @@ def dial(address: AddressInfo, *, until: float, prepare: Prepare | None) -> sock
 
 def close(place: int, connection: socket.socket) -> None:
     connection.close()
-
-
-def forget(place: int, answer: object) -> None:
-    """Nobody waits for it any more."""

@@ -24,7 +24,7 @@ from typing import Any
 import psycopg
 from psycopg.errors import ConnectionTimeout
 
-from work.racing import HEAD_START_SECONDS, NobodyOpenedError, Race, addresses_of
+from work.racing import HEAD_START_SECONDS, NobodyOpenedError, Race, addresses_of, is_asked
 
 Connection = psycopg.Connection[Any]
 Parameters = Mapping[str, Any]
@@ -124,12 +124,14 @@ def open_host(parameters: Parameters, open_one: Open, until: float, whom: object
 def resolved(parameters: Parameters, until: float) -> list[dict[str, str]]:
     """The host's addresses, the one that won last first, as parameters; one without any if libpq needs none.
 
-    While the resolver is silent, the address that won last.
+    While the resolver is silent, the address that won last; at once if somebody else waits for the resolver.
     """
     host, port = str(parameters.get("host") or ""), str(parameters.get("port") or "5432")
     if not host or parameters.get("hostaddr") or host.startswith(("/", "@")):
         return [{}]
     known = _addresses.get(hosts_key(parameters))
+    if known and is_asked(host, int(port)):
+        return [known]
     try:
         found = addresses_of(host, int(port), within=HEAD_START_SECONDS if known else until - monotonic())
     except TimeoutError as error:
@@ -146,6 +148,7 @@ def resolved(parameters: Parameters, until: float) -> list[dict[str, str]]:
 
 def telling(errors: Mapping[int, Exception], places: list[dict[str, str]], seconds: float) -> Exception:
     """One error for all places: the one that says most, with the words of each."""
+    errors = {number: of_psycopg(error) for number, error in errors.items()}
     defects = [error for error in errors.values() if not isinstance(error, psycopg.Error)]
     if defects or len(places) == len(errors) == 1:
         return [*defects, *errors.values()][0]
@@ -154,6 +157,11 @@ def telling(errors: Mapping[int, Exception], places: list[dict[str, str]], secon
     best = max([silence, *answers], key=how_telling)
     words = [f"{':'.join(place.values())}: {errors.get(number, silence)}" for number, place in enumerate(places)]
     return type(best)("; ".join(words).removeprefix(": "), pgconn=best.pgconn)
+
+
+def of_psycopg(error: Exception) -> Exception:
+    """An error of the machine, such as that it has no thread left, as libpq would tell of it."""
+    return psycopg.OperationalError(str(error)) if isinstance(error, OSError) else error
 
 
 def how_telling(error: psycopg.Error) -> tuple[bool, bool]:

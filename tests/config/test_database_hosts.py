@@ -2,7 +2,7 @@
 
 import socket
 from contextlib import ExitStack
-from threading import Event
+from threading import Event, Thread
 from time import monotonic
 
 import pytest
@@ -153,6 +153,27 @@ def test_while_the_resolver_is_silent_the_address_that_was_right_is_used(connect
     took, _ = connect(("known.test", server[1]))
 
     assert took < 1
+
+
+def test_while_somebody_waits_for_the_resolver_the_address_that_was_right_is_used_at_once(connect, server, names):
+    names["asked.test"] = [server[0]]
+    connect(("asked.test", server[1]))
+    names["asked.test"] = Event()
+    connect(("asked.test", server[1]))
+
+    took, _ = connect(("asked.test", server[1]))
+
+    assert took < AT_ONCE
+
+
+def test_where_no_thread_can_be_started_the_database_counts_as_away(connect, server, monkeypatch):
+    def start(self: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Thread, "start", start)
+
+    with pytest.raises(OperationalError, match="can't start new thread"):
+        connect(server)
 
 
 def test_a_session_that_opens_too_late_is_kept_for_the_next(connect, server):

@@ -1079,6 +1079,16 @@ PATCHES = [
         f"{HOSTS}::test_a_session_that_opens_too_late_is_kept_for_the_next",
     ),
     Patch(
+        "a name has one resolver thread", "work/racing.py",
+        "answer = _asked.setdefault(name, new)", "answer = _asked[name] = new",
+        "tests/work/test_racing.py::test_a_resolver_that_is_silent_has_one_thread_for_each_name_whoever_asks",
+    ),
+    Patch(
+        "who finds the resolver being asked takes the address that was right", "config/postgresql/hosts.py",
+        "if known and is_asked(host, int(port)):", "if False:",
+        f"{HOSTS}::test_while_somebody_waits_for_the_resolver_the_address_that_was_right_is_used_at_once",
+    ),
+    Patch(
         "a name's addresses share one timeout", "work/broker.py",
         "connection = racing.connect(self.host, int(self.port), within=within, prepare=self._prepare)",
         "connection = super()._connect()",

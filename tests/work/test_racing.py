@@ -3,12 +3,14 @@
 import socket
 from contextlib import ExitStack
 from queue import SimpleQueue
-from threading import Event
+from threading import Event, Thread
 from time import monotonic
 
 import pytest
 
 from tests.silence import silent
+from tests.waiting import eventually
+from work import racing
 from work.racing import HEAD_START_SECONDS, NobodyOpenedError, Race, connect
 
 PATIENCE = 10.0
@@ -82,15 +84,62 @@ def test_addresses_that_are_silent_share_one_timeout(monkeypatch):
         assert monotonic() - began < 2.5
 
 
-def test_a_resolver_that_is_silent_is_waited_for_no_longer_than_for_a_host(monkeypatch, go_on):
-    def resolve(*_: object, flags: int = 0, **__: object):
+@pytest.fixture
+def asked(monkeypatch, go_on) -> list[str]:
+    """The names that the resolver was asked for, which it cannot find once it may go on."""
+    asked: list[str] = []
+
+    def resolve(host: str, *_: object, flags: int = 0, **__: object):
         if not flags:
+            asked.append(host)
             go_on.wait(PATIENCE)
         raise socket.gaierror(socket.EAI_AGAIN, "no answer")
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    yield asked
+    go_on.set()
+    eventually(lambda: not racing._asked)
+
+
+def test_a_resolver_that_is_silent_is_waited_for_no_longer_than_for_a_host(asked):
     began = monotonic()
 
     with pytest.raises(TimeoutError):
         connect("name.test", 80, within=0.5)
     assert monotonic() - began < 1
+
+
+def test_a_resolver_that_is_silent_has_one_thread_for_each_name_whoever_asks(asked):
+    for _ in range(5):
+        for name in ("name.test", "other.test"):
+            with pytest.raises(TimeoutError):
+                connect(name, 80, within=0.05)
+
+    assert asked == ["name.test", "other.test"]
+
+
+def test_whoever_asks_for_a_name_meanwhile_has_the_same_answer_and_the_next_asks_again(asked, go_on):
+    first, second = racing.ask(("name.test", 80)), racing.ask(("name.test", 80))
+    go_on.set()
+
+    for answer in (first, second):
+        with pytest.raises(socket.gaierror):
+            answer.result(timeout=PATIENCE)
+    with pytest.raises(socket.gaierror):
+        connect("name.test", 80, within=PATIENCE)
+    assert asked == ["name.test"] * 2
+
+
+def test_where_no_thread_can_be_started_nothing_is_opened_without_a_limit(asked, monkeypatch):
+    def start(self: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Thread, "start", start)
+
+    with pytest.raises(OSError, match="can't start new thread"):
+        connect("name.test", 80, within=PATIENCE)
+    with pytest.raises(NobodyOpenedError) as nobody:
+        Race([lambda: asked.append("opened in this thread")], late=no_late).run(within=PATIENCE)
+
+    assert [type(error) for error in nobody.value.errors.values()] == [BlockingIOError]
+    assert asked == []
