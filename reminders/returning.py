@@ -2,6 +2,10 @@
 
 A trigger appends a PersonChange, one row for a person, whatever they have. Here it becomes TaskChanges: of those tasks
 alone of which the person was to be told and could not be, a chunk at a time. Planning decides about each.
+
+Who switches their mail off and on appends a row each time. A person's turn is one all the same: of their rows the
+oldest is worked off, and those that it covers are deleted. It covers a newer one if it has come no further, since it
+finds what that one would. It keeps its place in the queue, and the time at which the person came back first.
 """
 
 from django.db import connection
@@ -11,13 +15,24 @@ from reminders.still_wanted import IS_UNREACHED
 CHUNK = 5_000
 MOST_PEOPLE = 1_000
 """Of so many people at once a share of the chunk: nobody waits behind another's hundred thousand."""
+MOST_CHANGES = 20_000
+"""So many rows are looked at at once, so that a chunk does not cost more the longer the queue is."""
 
 # The changes bear the time at which the person could be reached again: what is overdue is judged by that. The status is
 # not asked for, as the reasons stand in suppressed rows alone: with it, PostgreSQL prefers the index of all of those,
 # and reads what anybody was not told to find one person's.
 FAN_OUT_PEOPLE = f"""
-    WITH changed AS MATERIALIZED (  -- index: primary key
-        SELECT id, person_id, after_delivery_id, at FROM reminders_personchange ORDER BY id LIMIT {MOST_PEOPLE}
+    WITH first AS (  -- index: primary key
+        SELECT id, person_id, after_delivery_id, at FROM reminders_personchange ORDER BY id LIMIT {MOST_CHANGES}
+    ), ranked AS MATERIALIZED (
+        SELECT first.*, row_number() OVER person AS place,
+            min(after_delivery_id) OVER (person ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS covered_after
+        FROM first WINDOW person AS (PARTITION BY person_id ORDER BY id)
+    ), covered AS (
+        DELETE FROM reminders_personchange USING ranked
+        WHERE reminders_personchange.id = ranked.id AND ranked.covered_after <= ranked.after_delivery_id
+    ), changed AS MATERIALIZED (
+        SELECT id, person_id, after_delivery_id, at FROM ranked WHERE place = 1 ORDER BY id LIMIT {MOST_PEOPLE}
     ), share AS MATERIALIZED (
         SELECT greatest(%(limit)s / greatest(count(*), 1), 1) AS size FROM changed
     ), unreached AS MATERIALIZED (  -- index: delivery_unreached

@@ -221,6 +221,16 @@ PATCHES = [
         f"{COMING_BACK}::test_who_has_little_does_not_wait_behind_another_who_has_much",
     ),
     Patch(
+        "a person's turn is one", "reminders/returning.py",
+        "WHERE place = 1 ORDER BY id LIMIT", "ORDER BY id LIMIT",
+        f"{COMING_BACK}::test_who_switches_mail_on_ten_thousand_times_has_one_turn",
+    ),
+    Patch(
+        "changes of a person that another covers go", "reminders/returning.py",
+        "ranked.covered_after <= ranked.after_delivery_id", "FALSE",
+        f"{COMING_BACK}::test_who_switches_mail_on_ten_thousand_times_has_one_turn",
+    ),
+    Patch(
         "a suppressed delivery is queued again", "reminders/planning.py",
         "            WHEN is_suppressed AND (told_at IS NULL OR told_last = due_at) THEN 'queue again'\n", "",
         f"{REARMING}::test_a_task_that_was_suppressed_and_comes_back_is_told",

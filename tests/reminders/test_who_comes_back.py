@@ -552,6 +552,38 @@ def test_who_has_little_does_not_wait_behind_another_who_has_much(alice, bob):
     assert list(PersonChange.objects.values_list("person_id", flat=True)) == [alice.pk]
 
 
+def test_who_switches_mail_on_ten_thousand_times_has_one_turn(alice, bob):
+    unreached(alice, count=20)
+    unreached(bob, count=1)
+    TaskChange.objects.all().delete()
+    PersonChange.objects.bulk_create([PersonChange(person_id=alice.pk) for _ in range(10_000)])
+    PersonChange.objects.create(person_id=bob.pk)
+    oldest = PersonChange.objects.earliest("id")
+
+    fan_out_people(limit=10)
+
+    assert TaskChange.objects.filter(task_id__in=Task.objects.filter(owner=bob).values("id")).count() == 1
+    assert TaskChange.objects.count() == 6
+    assert list(PersonChange.objects.values_list("id", "at")) == [(oldest.pk, oldest.at)]
+
+
+def test_who_comes_back_again_while_their_turn_is_under_way_has_another_and_no_more(alice, bob):
+    unreached(alice, count=4)
+    PersonChange.objects.create(person_id=alice.pk)
+    fan_out_people(limit=3)
+    TaskChange.objects.all().delete()
+    again = PersonChange.objects.create(person_id=alice.pk)
+    PersonChange.objects.bulk_create([PersonChange(person_id=alice.pk) for _ in range(2)])
+
+    fan_out_people(limit=3)
+
+    assert list(PersonChange.objects.values_list("id", "after_delivery_id")) == [(again.pk, 0)]
+    assert TaskChange.objects.count() == 1
+    fan_out_people()
+    assert TaskChange.objects.count() == 1 + 4
+    assert not PersonChange.objects.exists()
+
+
 def test_of_what_was_not_told_no_more_is_looked_at_than_that(alice):
     unreached(alice, count=1)
     make_delivery(make_task(alice), status="sent")
