@@ -3,6 +3,8 @@
 import sys
 from typing import Any
 
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -12,6 +14,9 @@ from django.views import defaults
 from config.problems import is_api, problem_page
 
 COME_AGAIN_SECONDS = 5
+
+OF_DJANGOS_SESSIONS = (UpdateError, SessionInterrupted)
+"""Django raises them for any error of the database, without saying from which."""
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -53,12 +58,13 @@ def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
 
 
 def is_the_databases(error: BaseException | None) -> bool:
-    """Whether it, or what it came of, says that PostgreSQL is away, or in a state in which it cannot do what is asked
-    (config/postgresql/states.py)."""
+    """Whether it, or what it was raised from, says that PostgreSQL is away, or in a state in which it cannot do what is
+    asked (config/postgresql/states.py). What is raised while such an error is handled is a defect of the handler.
+    """
     while error is not None:
         if isinstance(error, (OperationalError, InterfaceError)):
             return True
-        error = error.__cause__ or error.__context__
+        error = error.__context__ if isinstance(error, OF_DJANGOS_SESSIONS) else error.__cause__
     return False
 
 

@@ -9,6 +9,7 @@ from django.db import Error, OperationalError, connection, connections, transact
 from django.test import Client
 
 from config import probes
+from config.errors import is_the_databases
 from config.postgresql.states import is_of_the_server
 from reminders.canary import MAIL
 from reminders.sweep import BELL
@@ -300,6 +301,50 @@ def test_a_defect_of_ours_stays_one(client):
         response = client.post("/api/v1/tasks/", {"title": "Pay the rent"}, "application/json")
 
     assert response.status_code == 500
+
+
+def of_the_server() -> None:
+    raise OperationalError("the database is away")
+
+
+def from_it() -> None:
+    try:
+        of_the_server()
+    except OperationalError as error:
+        raise ValueError("told in other words") from error
+
+
+def while_it_is_handled() -> None:
+    try:
+        of_the_server()
+    except OperationalError:
+        {}["a defect of the handler"]
+
+
+def instead_of_it() -> None:
+    try:
+        of_the_server()
+    except OperationalError:
+        raise KeyError("which has nothing to do with it") from None
+
+
+def from_a_defect_of_the_handler() -> None:
+    try:
+        while_it_is_handled()
+    except KeyError as error:
+        raise ValueError("told in other words") from error
+
+
+@pytest.mark.parametrize(
+    ("fail", "expected"),
+    [(of_the_server, True), (from_it, True), (while_it_is_handled, False), (instead_of_it, False),
+     (from_a_defect_of_the_handler, False)],
+)  # fmt: skip
+def test_what_is_raised_from_an_error_of_the_database_is_one_and_what_follows_it_is_none(fail, expected):
+    with pytest.raises((OperationalError, ValueError, KeyError)) as caught:
+        fail()
+
+    assert is_the_databases(caught.value) is expected
 
 
 @pytest.mark.usefixtures("committed_db")

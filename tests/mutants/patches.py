@@ -1063,6 +1063,12 @@ PATCHES = [
         f"{STATES}::test_a_session_that_another_may_do_better_than_is_not_used_again",
     ),
     Patch(
+        "a defect of a handler is no state of the server", "config/errors.py",
+        "error.__context__ if isinstance(error, OF_DJANGOS_SESSIONS) else error.__cause__",
+        "error.__cause__ or error.__context__",
+        f"{STATES}::test_what_is_raised_from_an_error_of_the_database_is_one_and_what_follows_it_is_none",
+    ),
+    Patch(
         "health has PostgreSQL write", "config/probes.py",
         "    bell.answer(DATABASE)\n", "",
         f"{STATES}::test_what_it_cannot_do_is_503_and_to_be_tried_again_and_the_database_is_named",
