@@ -5,12 +5,17 @@ does not take (SIGBUS). Allocating the page before would help where the disk is 
 read-only or broken, nor on file systems that copy on write. So the files are written to here, which costs 2 µs a
 count: what the disk does not take is an error. The counts are in memory as well, and are written when the disk takes
 them again.
+
+A file is named by a process id, and locked: processes of containers that share DATA_DIR and the host name have the same
+one. Whoever finds the file locked counts in memory alone, since two that write one file leave it unreadable.
 """
 
+import fcntl
 import math
 import os
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -42,7 +47,10 @@ class CountsFile(MmapedDict):
         self._path = Path(path)
         self._descriptor: int | None = None
         self._is_behind, self._try_again_at = False, -math.inf
-        self._m: Any = kept(self._path)
+        self._is_anothers = False
+        with suppress(OSError):  # it is opened when the disk takes it
+            self._open()
+        self._m: Any = empty() if self._is_anothers else kept(self._path)
         self._used = self._told = len(self._m)
         """`_told` of `_used` bytes the file says that they are in use."""
         self._capacity = sys.maxsize  # a bytearray grows when something is assigned to its end
@@ -65,6 +73,8 @@ class CountsFile(MmapedDict):
 
     def _save(self, begin: int, end: int) -> None:
         """Write these bytes, and all of them once some could not be written."""
+        if self._is_anothers:
+            return
         if self._is_behind:
             if monotonic() < self._try_again_at:
                 return
@@ -81,11 +91,29 @@ class CountsFile(MmapedDict):
                 self._is_behind = False
                 log.info("counts are in their file again", path=str(self._path))
 
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            self._is_anothers = True
+            log.warning(
+                "counts are kept in memory alone: another process has the same id; give each container a host name "
+                "or a DATA_DIR of its own", path=str(self._path),
+            )  # fmt: skip
+            return
+        except OSError:  # a file system without locks
+            pass
+        self._descriptor = descriptor
+
     def _write(self, begin: int, end: int) -> None:
         """The header after the entries, so that it never tells of one that is not there."""
         if self._descriptor is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._open()
+        if self._descriptor is None:
+            return
         write_at(self._descriptor, bytes(self._m[begin:end]), begin)
         if self._told != self._used:
             write_at(self._descriptor, bytes(self._m[:HEADER]), 0)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.multiprocess import MultiProcessCollector
+from structlog.testing import capture_logs
 
 from config.counts import CountsFile
+from config.metrics import Counted
 from tests.checkout import ROOT
 from tests.small_disk import NEEDS, can_mount, filled, read_only, small_disk
 
@@ -150,6 +152,49 @@ def test_a_process_with_the_id_of_one_that_is_gone_goes_on_where_that_one_was(tm
     assert after.read_value("sent") == (3.0, 0.0)
     after.write_value("failed", 1.0, 0.0)
     assert {key: value for key, value, *_ in CountsFile.read_all_values_from_file(path)} == {"sent": 3.0, "failed": 1.0}
+
+
+def test_of_two_processes_with_the_same_id_one_has_the_file(tmp_path):
+    path = str(tmp_path / "counter_1.db")
+    one, other = CountsFile(path), CountsFile(path)
+
+    with capture_logs() as logs:
+        for _ in range(3):
+            one.write_value("sent by one", 3.0, 0.0)
+            other.write_value("sent by the other", 4.0, 0.0)
+            other.write_value("failed by the other", 5.0, 0.0)
+
+    assert {key: value for key, value, *_ in CountsFile.read_all_values_from_file(path)} == {"sent by one": 3.0}
+    assert other.read_value("sent by the other") == (4.0, 0.0)
+    assert logs == []
+    one.close()
+
+
+def test_whoever_finds_the_file_locked_says_so_once(tmp_path):
+    path = str(tmp_path / "counter_1.db")
+    one = CountsFile(path)
+
+    with capture_logs() as logs:
+        other = CountsFile(path)
+        other.write_value("sent", 1.0, 0.0)
+
+    assert [(entry["log_level"], entry["path"]) for entry in logs] == [("warning", path)]
+    one.close()
+
+
+def test_a_file_in_pieces_takes_none_of_the_others_along(tmp_path, settings):
+    settings.METRICS_DIR = tmp_path
+    with counting(tmp_path) as process:
+        process.count(3)
+    [whole] = tmp_path.glob("*/counter_*.db")
+    pieces = whole.with_name("counter_0.db")
+    pieces.write_bytes(whole.read_bytes()[:-20])
+
+    with capture_logs() as logs:
+        metrics = list(Counted().collect())
+
+    assert sum(sample.value for metric in metrics for sample in metric.samples if sample.name == "steps_total") == 3
+    assert [entry["path"] for entry in logs] == [str(pieces)]
 
 
 @pytest.mark.parametrize(

@@ -1063,6 +1063,11 @@ PATCHES = [
         f"{STATES}::test_a_session_that_another_may_do_better_than_is_not_used_again",
     ),
     Patch(
+        "a file of counts has one writer", "config/counts.py",
+        "            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "            pass",
+        f"{COUNTS}::test_of_two_processes_with_the_same_id_one_has_the_file",
+    ),
+    Patch(
         "a defect of a handler is no state of the server", "config/errors.py",
         "error.__context__ if isinstance(error, OF_DJANGOS_SESSIONS) else error.__cause__",
         "error.__cause__ or error.__context__",
