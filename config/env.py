@@ -119,6 +119,9 @@ def kept_secret_key(data_dir: Path, *, may_make: bool) -> str:
     return secret_key.keep(data_dir)
 
 
+SERVICE = "PGSERVICE"  # libpq's own variable
+
+
 def database(url: str) -> dict[str, Any]:
     """Django's DATABASES entry for a libpq URL, parsed by libpq itself.
 
@@ -136,6 +139,8 @@ def database(url: str) -> dict[str, Any]:
         refuse(f"DATABASE_URL has a port that is no port number; it looks like {example}.")
     if "," in f"{given.get('host') or ''}{given.get('hostaddr') or ''}":
         given.setdefault("target_session_attrs", "read-write")
+    if any("," in value and name not in given for name, value in defaults_of_libpq(given.get("service")).items()):
+        refuse("DATABASE_URL must name the hosts itself where there are several, not a service or PGHOST.")
     if given.get("target_session_attrs", "any") not in {"any", "read-write", "primary"}:
         refuse("DATABASE_URL must lead to a server that takes writes: target_session_attrs=read-write, or primary.")
     if not str(given.get("connect_timeout", 1)).isdecimal() or int(given.get("connect_timeout", 1)) < 1:
@@ -149,6 +154,20 @@ def database(url: str) -> dict[str, Any]:
         "PORT": given.pop("port", ""),
         "OPTIONS": given,
     }
+
+
+def defaults_of_libpq(service: str | None) -> dict[str, str]:
+    """The hosts that libpq takes from a service (that one, or PGSERVICE) and from PGHOST and PGHOSTADDR."""
+    before = os.environ.get(SERVICE)
+    try:
+        if service:
+            os.environ[SERVICE] = service  # libpq looks up no other
+        options = {option.keyword.decode(): option.val or b"" for option in psycopg.pq.Conninfo.get_defaults()}
+    finally:
+        os.environ.pop(SERVICE, None)
+        if before is not None:
+            os.environ[SERVICE] = before
+    return {name: options[name].decode() for name in ("host", "hostaddr")}
 
 
 def parts_of(url: str) -> SplitResult | None:

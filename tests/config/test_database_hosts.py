@@ -1,5 +1,6 @@
 """New sessions go to the host that answers, whatever the others do: hosts and addresses that swallow what is sent."""
 
+import os
 import socket
 from contextlib import ExitStack
 from threading import Event, Thread
@@ -208,6 +209,51 @@ def test_of_several_hosts_the_one_that_writes_is_meant():
 
     assert options["target_session_attrs"] == "read-write"
     assert "target_session_attrs" not in database("postgresql://one/name")["OPTIONS"]
+
+
+SEVERAL = {
+    "service=": ("postgresql:///name?service=two", {}),
+    "PGSERVICE": ("postgresql:///name", {"PGSERVICE": "two"}),
+    "PGHOST": ("postgresql:///name", {"PGHOST": "one,two"}),
+    "PGHOSTADDR": ("postgresql:///name", {"PGHOSTADDR": "127.0.0.2,127.0.0.3"}),
+}
+
+ONE = {
+    "service=": ("postgresql:///name?service=one", {}),
+    "service= before PGSERVICE": ("postgresql:///name?service=one", {"PGSERVICE": "two"}),
+    "PGHOST": ("postgresql:///name", {"PGHOST": "one"}),
+    "the URL before PGHOST": ("postgresql://one,two/name", {"PGHOST": "one,two"}),
+    "the URL before the service": ("postgresql://one,two/name?service=two", {}),
+}
+
+
+@pytest.fixture
+def services(tmp_path, monkeypatch) -> None:
+    file = tmp_path / "services"
+    file.write_text("[one]\nhost=one\n[two]\nhost=one,two\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+
+
+@pytest.mark.usefixtures("services")
+@pytest.mark.parametrize(("url", "variables"), SEVERAL.values(), ids=SEVERAL)
+def test_several_hosts_that_would_not_race_are_refused(url, variables, monkeypatch, capsys):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(SystemExit):
+        database(url)
+
+    assert "must name the hosts itself" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("services")
+@pytest.mark.parametrize(("url", "variables"), ONE.values(), ids=ONE)
+def test_one_host_may_come_from_a_service_or_a_variable(url, variables, monkeypatch):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert database(url)["NAME"] == "name"
+    assert {name: value for name, value in os.environ.items() if name in variables} == variables
 
 
 @pytest.mark.parametrize(
