@@ -5,9 +5,10 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from accounts.models import Preference
+from attachments.models import Attachment, Erasure
 from reminders.models import PersonChange, TaskChange
 from taskapp.models import Task
-from tests.factories import in_hours, make_task
+from tests.factories import in_hours, make_task, upload_file
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +29,11 @@ def execute(sql: str) -> None:
 MANY_TASKS = f"""
     INSERT INTO taskapp_task (owner_id, title, due_at, timezone, priority)
     SELECT id, 'x', now() + interval '30 hours', 'UTC', 'medium' FROM auth_user, generate_series(1, {MANY})
+"""
+MANY_FILES = f"""
+    INSERT INTO attachments_attachment (task_id, owner_id, name, size, sha256, content_type, declared_type, key, state)
+    SELECT id, owner_id, 'x', 1, '', 'text/plain', '', 'file ' || number, 'ready'
+    FROM taskapp_task, generate_series(1, {MANY}) AS number
 """
 MANY_PEOPLE = f"""
     INSERT INTO auth_user
@@ -70,3 +76,14 @@ def test_mail_is_switched_on_for_many_by_one_statement_after_one_has_chosen_a_la
     Preference.objects.update(email_enabled=True)
 
     assert PersonChange.objects.count() == MANY
+
+
+def test_many_files_are_deleted_by_one_statement_after_one_was_renamed(alice, settings, tmp_path):
+    settings.UPLOAD_DIR = tmp_path / "uploads"
+    upload_file(make_task(alice))
+    Attachment.objects.update(name="another.txt")
+    execute(MANY_FILES)
+
+    Attachment.objects.update(deleted_at=in_hours(0))
+
+    assert Erasure.objects.count() == MANY + 1
