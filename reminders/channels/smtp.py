@@ -225,7 +225,8 @@ class SmtpSession:
                 if is_defect and not isinstance(error, OSError | smtplib.SMTPException):
                     raise  # of ours, with this message, before anything was handed over
                 by_us = lease is not None and monotonic() >= lease.over_at
-                words = "the lease is over" if by_us else "no end within its time" if expired.is_set() else str(error)
+                is_silence = expired.is_set() and not isinstance(error, TimeoutError)  # which says what was waited for
+                words = "the lease is over" if by_us else "no end within its time" if is_silence else str(error)
                 text = f"mail server {self._host}:{self._port}, {stage.doing}: {words}"
                 raise TransportError(text[:500], carrying=stage.carrying, unknown=stage.unknown, by_us=by_us) from error
 

@@ -22,6 +22,8 @@ def silent_resolver(monkeypatch) -> Iterator[None]:
     def never(host: str, *args: object, **kwargs: object) -> object:
         if host != "mail.example" or kwargs.get("flags") == socket.AI_NUMERICHOST:
             return real(host, *args, **kwargs)
+        if kwargs.get("flags"):
+            raise socket.gaierror(socket.EAI_NONAME, "no number")
         over.wait(60)
         return []
 
