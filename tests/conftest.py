@@ -1,6 +1,7 @@
 """Real PostgreSQL and Valkey: those of DATABASE_URL and REDIS_URL, else private ones that end with the tests."""
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from rest_framework.test import APIClient
 
 from attachments import processing, scanning, slots, thumbnailing
 from config import health, probes
+from config.postgresql import hosts
 from languages.catalogues import compile_catalogues
 from languages.offered import offered_languages
 from reminders import conversations, delivering, outcomes, wake
@@ -61,6 +63,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((number for number, folder in enumerate(folders) if folder in item.path.parents), len(folders))
 
     items.sort(key=rank)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """The databases, which cannot be dropped while a session is open that came too late for whoever asked for it."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "opening":
+            thread.join(30)
+    for late in list(hosts._late):
+        hosts.end(late)
 
 
 @pytest.fixture(autouse=True)
