@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks import cold, delivering, lateness, owners, planning, requests, size, workers
+from benchmarks import cold, delivering, lateness, owners, planning, requests, size, slow, workers
 from benchmarks.figures import Rows
 from benchmarks.report import tell
 from benchmarks.service import SINK, make_template
@@ -26,6 +26,7 @@ PARTS: dict[str, Part] = {
     "delivering": delivering.play,
     "workers": workers.play,
     "lateness": lateness.play,
+    "slow": slow.play,
     "requests": requests.play,
     "size": size.play,
     "owners": owners.play,

@@ -54,6 +54,8 @@ class MailServer:
         self.seconds_per_message = 0.0
         self.no_such_user: set[str] = set()
         """Addresses that are answered 550."""
+        self.seconds_for: dict[str, float] = {}
+        """How long the answer to a message takes, by its recipient."""
         self.poisonous: set[str] = set()
         """Addresses on which it hangs up without an answer."""
         self.port = 0
@@ -161,7 +163,11 @@ class MailServer:
             self.refused["broken off"] += 1
             conversation.writer.transport.abort()
             return False
-        if seconds := self.seconds_per_message or (0.3 if mood == Mood.SLOW else 0.0):
+        if (
+            seconds := self.seconds_for.get(conversation.to)
+            or self.seconds_per_message
+            or (0.3 if mood == Mood.SLOW else 0.0)
+        ):
             await asyncio.sleep(seconds)
         self.accepted.append(understood(text, conversation))
         if mood == Mood.DROP:
