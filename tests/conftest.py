@@ -1,14 +1,18 @@
 """Real PostgreSQL and Valkey: those of DATABASE_URL and REDIS_URL, else private ones that end with the tests."""
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import TransactionTestCase
 from redis import Redis
 from rest_framework.test import APIClient
@@ -25,6 +29,7 @@ from tests.german import TEXTS, write_catalogue
 from tests.mail_server import MailServer
 from tests.system_packages import pytest_runtest_setup  # noqa: F401 (a hook)
 from tests.tables import empty_tables
+from tests.waiting import eventually
 from tests.wire import Wire, wire_to_the_database
 
 TransactionTestCase._fixture_teardown = lambda self: empty_tables()  # type: ignore[method-assign]
@@ -67,13 +72,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> Iterator[None]:
-    """The databases, which cannot be dropped while a session is open that came too late for whoever asked for it."""
+    """The databases, which cannot be dropped while a session is open: one that came too late for whoever asked for it,
+    or one of a thread that is just ending. What is left after a while is told, and ended."""
     yield
     for thread in threading.enumerate():
         if thread.name == "opening":
             thread.join(30)
     for late in list(hosts._late):
         hosts.end(late)
+    end_sessions(connection.settings_dict, within=20.0)
+
+
+def end_sessions(database: dict[str, Any], *, within: float) -> None:
+    """Wait until nobody has a session with the database of the tests, and end those that are left."""
+    names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD"}
+    server = {ours: database[theirs] for ours, theirs in names.items() if database[theirs]}
+    others = "FROM pg_stat_activity WHERE datname = %s"
+    with psycopg.connect(**server, dbname="postgres", autocommit=True) as own:
+
+        def left() -> list[tuple[Any, ...]]:
+            return own.execute(
+                f"SELECT application_name, state, query_start, query {others}", [database["NAME"]]
+            ).fetchall()
+
+        with suppress(AssertionError):
+            eventually(lambda: not left(), within=within)
+        for session in left():
+            print(f"a session was left open: {session}", file=sys.stderr)
+        own.execute(f"SELECT pg_terminate_backend(pid) {others}", [database["NAME"]])
 
 
 @pytest.fixture(autouse=True)
