@@ -382,14 +382,9 @@ PATCHES = [
         f"{BLAME}::test_some_who_are_wrong_in_a_row_fail_once_another_was_accepted",
     ),
     Patch(
-        "a poisonous message is not the transport's fault", "reminders/outcomes.py",
-        "    return not is_its_own\n", "    return True\n",
-        f"{BLAME}::test_a_poisonous_recipient_does_not_make_health_flap",
-    ),
-    Patch(
         "waits end with the outage", "reminders/outcomes.py",
         "    if breaker.close(channel, accepted=True):\n", "    if breaker.close(channel, accepted=True) and False:\n",
-        f"{BLAME}::test_waits_of_single_messages_end_with_the_outage",
+        "tests/reminders/test_nights.py::test_after_a_night_everything_goes_with_the_next_probe",
     ),
     Patch(
         "a message that breaks connections bears it", "reminders/outcomes.py",
