@@ -184,10 +184,16 @@ def test_an_answer_of_another_type_is_406(alice, api):
 
 
 @pytest.mark.parametrize("path", ["/api/v1/tasks/", "/api/v1/tokens/", "/api/v1/none/such/"])
-def test_a_body_over_10_mb_is_413(alice, api, path):
-    body = json.dumps({"title": "x", "description": "x" * 11 * 2**20})
+def test_a_body_over_1_mb_is_413(alice, api, path):
+    body = json.dumps({"title": "x", "description": "x" * (2**20 + 1)})
 
     assert_problem(api(alice).generic("POST", path, body, content_type="application/json"), 413)
+
+
+def test_a_body_of_1_mb_is_read(alice, api):
+    body = json.dumps({"title": "x"}).ljust(2**20)
+
+    assert api(alice).generic("POST", "/api/v1/tasks/", body, content_type="application/json").status_code == 201
 
 
 def test_a_length_beyond_any_number_is_413(alice, api):
@@ -195,7 +201,7 @@ def test_a_length_beyond_any_number_is_413(alice, api):
 
 
 def test_a_long_body_for_a_page_is_413_too(client):
-    assert client.generic("POST", "/accounts/login/", "x" * 11 * 2**20).status_code == 413
+    assert client.generic("POST", "/accounts/login/", "x" * (2**20 + 1)).status_code == 413
 
 
 @pytest.mark.parametrize("path", ["/api/v1/tasks/", "/api/v1/tokens/", "/api/v1/none/such/", "/accounts/login/"])
@@ -219,7 +225,7 @@ def test_a_body_that_says_that_it_is_not_encoded_is_taken(alice, api, coding):
     assert post_raw(api(alice), b'{"title": "x"}', HTTP_CONTENT_ENCODING=coding).status_code == 201
 
 
-@pytest.mark.parametrize(("status", "words"), [(413, "larger than 10 MB"), (503, "no room")])
+@pytest.mark.parametrize(("status", "words"), [(413, "larger than 1 MB"), (503, "no room")])
 def test_a_body_that_the_web_server_has_not_read_to_its_end_is_refused(alice, api, status, words):
     response = post_raw(api(alice), b"", **{REFUSED_WITH: status})
 
