@@ -98,7 +98,7 @@ def draw(pk: int, holder: Holder) -> str:
     except NotDrawableError as error:
         return settle(pk, holder, [], [], seconds=round(monotonic() - began, 3), why_not=str(error))
     except DATABASE_AWAY:  # not the file's doing
-        insist(lambda: hand_back(Thumbnailing, [pk], holder), until=began + lease().total_seconds())
+        insist(lambda: hand_back(Thumbnailing, [pk], holder, "handed back"), until=began + lease().total_seconds())
         raise
     except Exception as error:  # the storage, the disk, or a defect of ours
         log.exception("thumbnailing broke", id=pk)

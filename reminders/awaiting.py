@@ -2,8 +2,8 @@
 
 A job ends within seconds; a mail server may take ten minutes to answer. What is still on its way when a job ends is
 attended by a thread of the process, with a session of its own at PostgreSQL, until the last of it has ended. So the
-process is free for the next job, no time limit of a job ends a conversation, and no more than EMAIL_CONNECTIONS of
-them are open in a process.
+process is free for the next job, the job's time limit ends no conversation, and no more than EMAIL_CONNECTIONS of them
+are open in a process. What kills the process, such as the time limit of another job in it, ends them all.
 
 A connection that is open and carries nothing is kept for the next job for a while: some servers greet late on purpose.
 

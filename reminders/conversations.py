@@ -23,7 +23,7 @@ import structlog
 from django.conf import settings
 from django.db import connection as database
 
-from reminders.channels import CHANNELS, EMAIL
+from reminders.channels import CHANNELS
 from reminders.channels.base import Session, TransportError, Withdrawn
 from reminders.last_check import Letter, lease, prolong
 from work import breaker
@@ -325,14 +325,19 @@ class Flight:
         """Keep the lists right."""
         self.moved_at = monotonic()
         if isinstance(event, Failed):
-            self.connections.remove(event.about)
+            self.drop(event.about)
         elif isinstance(event, Ended):
-            self.conversations.remove(event.about)
-            event.about.connection.conversation = None
-            if not event.about.connection.is_ready:
-                self.drop(event.about.connection)
+            self.forget(event.about)
+
+    def forget(self, conversation: Conversation) -> None:
+        if conversation in self.conversations:
+            self.conversations.remove(conversation)
+        conversation.connection.conversation = None
+        if not conversation.connection.is_ready:
+            self.drop(conversation.connection)
 
     def drop(self, connection: Connection) -> None:
+        """Let it end; that may have been done already, for who has dropped it may still hear of it."""
         if connection in self.connections:
             self.connections.remove(connection)
             connection.leave()
@@ -351,14 +356,18 @@ class Flight:
                 database.close()
             return
         for each in waiting:
-            if each.letter.id not in kept or each.is_endless:
+            if each.is_endless:
+                each.break_off()
+                self.forget(each)  # its thread will not tell how it ended; the row comes back with its lease
+                self.drop(each.connection)
+            elif each.letter.id not in kept:
                 each.break_off()
             elif kept[each.letter.id]:
                 each.prolonged(at)
             else:
                 each.kept(at)
-        if any(each.probing for each in waiting):
-            breaker.keep_open(EMAIL, probe_takes=lease())
+        for channel in {each.letter.channel for each in waiting if each.probing}:
+            breaker.keep_open(channel, probe_takes=lease())
 
     def close(self) -> None:
         """Close the connections that carry nothing, and wait for that a moment."""

@@ -142,7 +142,7 @@ class Run:
         busy = [pk for pk in waiting if self.is_domain_busy(domains[pk])]
         rest = [pk for pk in waiting if pk not in busy]
         if rest:
-            back = insist(lambda: hand_back(Delivery, rest, holder, handing_over=False), until=until)
+            back = insist(lambda: hand_back(Delivery, rest, holder, "handed back", handing_over=False), until=until)
             self.counts["handed back"] += back
         if busy:
             self.counts["put off"] += insist(lambda: outcomes.put_off(busy, holder), until=until)

@@ -39,7 +39,7 @@ from reminders.models import Delivery
 from work import bell, breaker
 from work.backoff import Patience
 from work.breaker import Refusals
-from work.claims import Holder
+from work.claims import Holder, hand_back
 from work.failpoints import reached
 from work.insisting import DATABASE_AWAY, insist
 from work.step import clock, in_, noted, step
@@ -130,13 +130,11 @@ def check_again(conversation: Conversation) -> None:
     except DATABASE_AWAY:
         conversation.answer(may_go=False)
         raise
-    is_as_it_was = again is not None and (again.why, again.address, again.content) == (
-        "",
-        letter.address,
-        letter.content,
-    )
-    if again is not None:
-        conversation.letter = again
+    if again is None:  # the lease is lost
+        conversation.answer(may_go=False)
+        return
+    conversation.letter = again
+    is_as_it_was = not again.why and (again.address, again.content) == (letter.address, letter.content)
     conversation.answer(may_go=is_as_it_was)
 
 
@@ -159,13 +157,9 @@ def put_back(letter: Letter, holder: Holder, error: TransportError) -> Outcome:
 
 def put_off(ids: list[int], holder: Holder) -> int:
     """Enough messages wait for the recipients' domains. Rows that this run claimed and has not begun."""
-    rows = Delivery.objects.filter(pk__in=ids, status=Delivery.LEASED, lease_token=holder.token)
-    put_off = rows.update(
-        status=Delivery.QUEUED, reason=DOMAIN_IS_SLOW, lease_token=None, lease_until=None, lease_worker="",
-        handing_over=False, not_before=in_(PUT_OFF), history=noted("put off", reason=DOMAIN_IS_SLOW),
+    return hand_back(
+        Delivery, ids, holder, "put off", reason=DOMAIN_IS_SLOW, later=PUT_OFF, handing_over=False
     )  # fmt: skip
-    step("delivery", "put off", rows=put_off)
-    return put_off
 
 
 def settle(letter: Letter, holder: Holder) -> bool:

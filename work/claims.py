@@ -188,14 +188,26 @@ def release(
     return bool(released)
 
 
-def hand_back(model: type[Leased], ids: list[int], holder: Holder, **columns: Any) -> int:
-    """Put back rows that this run claimed and has not begun, due as before."""
+def hand_back(
+    model: type[Leased],
+    ids: list[int],
+    holder: Holder,
+    name: str,
+    *,
+    reason: str = "",
+    later: timedelta | None = None,
+    **columns: Any,
+) -> int:
+    """Put back rows that this run claimed and has not begun, with the step `name`, due as before or after `later`."""
+    facts = {"reason": reason} if reason else {}
+    if later is not None:
+        columns["not_before"] = in_(later)
     rows = model._default_manager.filter(pk__in=ids, status=Leased.LEASED, lease_token=holder.token)
     back = rows.update(
-        status=Leased.QUEUED, lease_token=None, lease_until=None, lease_worker="", history=noted("handed back"),
-        **columns,
+        status=Leased.QUEUED, lease_token=None, lease_until=None, lease_worker="", history=noted(name, **facts),
+        **facts, **columns,
     )  # fmt: skip
-    step(kind_of(model), "handed back", rows=back)
+    step(kind_of(model), name, rows=back, **facts)
     return back
 
 

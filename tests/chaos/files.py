@@ -257,7 +257,6 @@ NOT_ON_THE_WAY = {
     "attachment released": "a person's request, in one transaction: the same as at 'attachment deleting'",
     "attachment scan asked for": "a person's request, in one transaction: the same as at 'attachment deleting'",
     "scan failed": "the last of the attempts: the same statement as at 'scan deferred'",
-    "scan handed back": "a run takes one scan at a time, so there is none that it has not begun",
     "thumbnailing parked": "the disk has no room: the same statement as at 'scan parked'",
     "thumbnailing handed back": "a run takes one at a time, so there is none that it has not begun",
     "thumbnailing deferred": "the storage does not take the thumbnails: the same as at 'scan deferred'",

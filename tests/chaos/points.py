@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ["work", "accounts", "taskapp", "attachments", "reminders", "schedules", "config"]
 
 # Where the name of a step stands among the arguments.
-STEP_NAME = {"step": 1, "end": 2, "release": 3}
+STEP_NAME = {"step": 1, "end": 2, "release": 3, "hand_back": 3}
 
 LEASED = ["delivery", "scan", "thumbnailing"]
 """What takes a step where that is no literal: each of these, or the one whose model is named."""

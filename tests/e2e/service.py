@@ -118,6 +118,12 @@ class Service:
             cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
+    def delete_tasks(self) -> None:
+        """All of them, with their reminders: rows, and not tombstones."""
+        with psycopg.connect(self.database_url) as database:
+            for table in ("reminders_delivery", "reminders_reminder", "taskapp_task"):
+                database.execute(f"DELETE FROM {table}")
+
     def manage(self, *arguments: str, stdin: str = "") -> str:
         """Run a command of manage.py; return what it printed."""
         return run_manage(self.environ, *arguments, stdin=stdin)

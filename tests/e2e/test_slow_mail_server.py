@@ -32,9 +32,7 @@ def service(mail, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _clean(service, mail) -> Iterator[None]:
     """Each test begins without tasks and with a slow server, and leaves no worker behind."""
-    with psycopg.connect(service.database_url) as database:
-        for table in ("reminders_delivery", "reminders_reminder", "taskapp_task"):
-            database.execute(f"DELETE FROM {table}")
+    service.delete_tasks()
     mail.accepted.clear()
     mail.taken.clear()
     mail.hold("DATA", SLOW)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
 
 from tests.broker import quiet_broker
@@ -34,9 +33,7 @@ def service(mail, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _clean(service, mail) -> Iterator[None]:
     """Each test begins without tasks, and leaves no worker behind."""
-    with psycopg.connect(service.database_url) as database:
-        for table in ("reminders_delivery", "reminders_reminder", "taskapp_task"):
-            database.execute(f"DELETE FROM {table}")
+    service.delete_tasks()
     mail.accepted.clear()
     yield
     for name in service.processes.keys() - {"web", "celery-beat"}:

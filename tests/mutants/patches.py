@@ -168,8 +168,8 @@ PATCHES = [
     ),
     Patch(
         "what was not begun is handed back over a new connection", "reminders/delivering.py",
-        "insist(lambda: hand_back(Delivery, rest, holder, handing_over=False), until=until)",
-        "hand_back(Delivery, rest, holder, handing_over=False)",
+        'insist(lambda: hand_back(Delivery, rest, holder, "handed back", handing_over=False), until=until)',
+        'hand_back(Delivery, rest, holder, "handed back", handing_over=False)',
         f"{LOST_ANSWERS}::test_what_was_not_begun_is_handed_back",
     ),
     Patch(

@@ -14,13 +14,13 @@ from django.utils import timezone
 from reminders import awaiting, health
 from reminders.delivering import deliver_batch
 from reminders.models import Delivery
-from reminders.sweep import BELL
+from reminders.sweep import BELL, rescue_lost_deliveries
 from taskapp import services
 from tests.at_once import another_connection
 from tests.factories import in_hours, make_delivery, make_task, make_user
 from tests.mail_server import MailServer
 from tests.waiting import eventually
-from work import bell
+from work import bell, failpoints
 from work.models import Breaker
 
 
@@ -290,3 +290,26 @@ def test_an_attendant_that_has_died_is_replaced_and_what_it_had_is_taken_over(al
 
     eventually(lambda: Delivery.objects.get().status == "sent")
     eventually(lambda: not awaiting.is_busy(), within=2 * awaiting.SPARE_SECONDS)
+
+
+def test_a_thread_that_hangs_on_nothing_of_the_servers_is_given_up(alice, mail_server, settings, monkeypatch):
+    """It would keep its row, and a connection, for as long as the process lives."""
+    settings.DELIVERY_LEASE_SECONDS = 1
+    go_on = threading.Event()
+
+    def hang(point: str, facts: dict) -> None:
+        if point == "delivery checked":
+            settings.EMAIL_COMMAND_SECONDS = settings.EMAIL_DATA_SECONDS = settings.EMAIL_ANSWER_SECONDS = 0.2
+            go_on.wait(60)
+
+    monkeypatch.setattr(failpoints, "at_point", hang)
+    delivery = make_delivery(make_task(alice))
+
+    assert deliver_batch() == {"claimed": 1}
+    Delivery.objects.update(lease_until=in_hours(-1))
+    rescue_lost_deliveries()
+    go_on.set()
+
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.lease_token) == ("queued", None)
+    assert mail_server.taken == []

@@ -84,7 +84,7 @@ def test_what_was_not_begun_is_handed_back(delivery):
     holder = Holder()
     ids = claim_some(holder, limit=1)
 
-    hand_back(Delivery, ids, holder)
+    hand_back(Delivery, ids, holder, "handed back")
 
     delivery.refresh_from_db()
     assert (delivery.status, delivery.attempts) == ("queued", 0)
@@ -119,7 +119,7 @@ def test_a_history_keeps_its_beginning_and_its_end_and_stays_bounded(delivery):
     for _ in range(150):
         holder = Holder()
         claim_some(holder, limit=1)
-        hand_back(Delivery, [delivery.pk], holder)
+        hand_back(Delivery, [delivery.pk], holder, "handed back")
 
     delivery.refresh_from_db()
     assert len(delivery.history) == 100
